@@ -1,0 +1,216 @@
+"""The certificate: what was done, how visible it is, what it does to models, all measured on the file as written."""
+
+import hashlib
+import importlib.metadata
+import platform
+from pathlib import Path
+from typing import Literal
+
+import torch
+from kornia.metrics import ssim
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from cloak.budgets.perceptual import delta_e_percentile
+from cloak.config import ProtectConfig
+from cloak.effect import ModelEffect, measure_effect
+from cloak.errors import UsageError
+from cloak.image import read_picture
+from cloak.perceptual import lpips
+from cloak.surrogates import Surrogate, load_surrogate, resolve_models
+from cloak.verdict import verdict_for
+
+__all__ = [
+    "Certificate",
+    "FileFacts",
+    "ModelFacts",
+    "PairReport",
+    "VisibilityFigures",
+    "inspect_pair",
+    "measure_visibility",
+    "package_versions",
+]
+
+_BAND = 512
+_PACKAGES = ("torch", "torchvision", "diffusers", "kornia", "Pillow", "numpy", "safetensors")
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class FileFacts(_Record):
+    """Identity and shape of a file."""
+
+    name: str
+    sha256: str
+    bytes: int
+    width: int
+    height: int
+    mode: str
+    format: str
+
+
+class ModelFacts(_Record):
+    """Which weights were used."""
+
+    name: str
+    family: str
+    embedded: bool
+    revision: str | None
+    sha256: str | None
+
+
+class VisibilityFigures(_Record):
+    """How far the written file is from the input; transparent pictures are compared on white."""
+
+    max_change: float = Field(description="Largest |change| of a channel, 0-255.")
+    mean_change: float = Field(description="Mean |change|, 0-255.")
+    psnr: float | None = Field(description="Decibels; null for identical pictures.")
+    ssim: float = Field(description="Structural similarity, 11 px window, 1 is identical.")
+    delta_e_p95: float = Field(description="95th percentile of CIEDE2000.")
+    lpips: float = Field(description="Perceptual distance, backbone as named.")
+    lpips_backbone: str
+    lpips_vgg: float | None = Field(
+        description="The same with the VGG16 backbone, at most 512 px short side; null if not measured."
+    )
+
+
+class Certificate(_Record):
+    """Everything needed to check, cite or repeat a protection run. Figures that were not measured are null."""
+
+    schema_version: Literal[1] = 1
+    tool: str
+    created: str = Field(description="UTC, ISO 8601.")
+    input: FileFacts
+    output: FileFacts
+    config: ProtectConfig
+    config_sha256: str
+    seed: int
+    versions: dict[str, str]
+    device: str
+    models: list[ModelFacts]
+    target: str | None
+    steps: int
+    seconds: float
+    peak_memory_bytes: int | None
+    visibility: VisibilityFigures
+    visibility_caps: dict[str, float]
+    effects: list[ModelEffect]
+    text_space_shift: None = Field(default=None, description="Not measured: no model with a text encoder was used.")
+    verdict: str
+
+
+class PairReport(_Record):
+    """What `cloak inspect --original` says about a cloaked file."""
+
+    original: FileFacts
+    cloaked: FileFacts
+    visibility: VisibilityFigures
+    models: list[ModelFacts]
+    effects: list[ModelEffect]
+    verdict: str
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of what decides the bytes, and of Python."""
+    found = {name: importlib.metadata.version(name) for name in _PACKAGES if _is_installed(name)}
+    return {"python": platform.python_version(), **found}
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def model_facts(surrogate: Surrogate) -> ModelFacts:
+    """Identity of a loaded model."""
+    return ModelFacts(
+        name=surrogate.name,
+        family=surrogate.family,
+        embedded=surrogate.embedded,
+        revision=surrogate.revision,
+        sha256=surrogate.sha256,
+    )
+
+
+def file_facts(data: bytes, name: str) -> FileFacts:
+    """Identity and shape of a picture file's contents."""
+    document = read_picture(data, name=name)
+    return FileFacts(
+        name=name,
+        sha256=hashlib.sha256(data).hexdigest(),
+        bytes=len(data),
+        width=document.size[0],
+        height=document.size[1],
+        mode=document.mode,
+        format=document.format,
+    )
+
+
+def measure_visibility(x: Tensor, y: Tensor, *, vgg: bool = True) -> VisibilityFigures:
+    """Compare two pictures (1, 3, H, W) in [0, 1]; memory stays bounded for large ones.
+
+    Args:
+        x: original.
+        y: cloaked.
+        vgg: whether to add the slower VGG16 distance (pictures up to 1.5 megapixels).
+    """
+    metric = lpips("alex")
+    squared, structure = _in_bands(x, y)
+    small = x.shape[-2] * x.shape[-1] <= 1.5e6
+    return VisibilityFigures(
+        max_change=255 * float((y - x).abs().max()),
+        mean_change=255 * float((y - x).abs().mean()),
+        psnr=None if squared == 0 else -10 * float(torch.log10(torch.tensor(squared))),
+        ssim=structure,
+        delta_e_p95=delta_e_percentile(x, y),
+        lpips=metric.measure(x, y),
+        lpips_backbone=metric.name,
+        lpips_vgg=lpips("vgg").measure(x, y) if vgg and small else None,
+    )
+
+
+def _in_bands(x: Tensor, y: Tensor) -> tuple[float, float]:
+    """Mean squared error and mean SSIM, in bands of rows."""
+    squared = structure = rows = 0.0
+    for top in range(0, x.shape[-2], _BAND):
+        first, second = x[..., top : top + _BAND, :], y[..., top : top + _BAND, :]
+        if min(first.shape[-2:]) < 11:  # SSIM's window does not fit: repeat the last rows and columns
+            pad = (0, max(0, 11 - first.shape[-1]), 0, max(0, 11 - first.shape[-2]))
+            first, second = (torch.nn.functional.pad(p, pad, mode="replicate") for p in (first, second))
+        count = min(_BAND, x.shape[-2] - top)
+        squared += count * float((first - second).pow(2).mean())
+        structure += count * float(ssim(first, second, window_size=11).mean())
+        rows += count
+    return squared / rows, structure / rows
+
+
+def inspect_pair(original: Path, cloaked: Path, *, models: tuple[str, ...] = ("auto",)) -> PairReport:
+    """Compare a cloaked file with its original: how visible, how strong.
+
+    Raises:
+        InputError: one of them cannot be read.
+        UsageError: they differ in size.
+    """
+    before, after = read_picture(original), read_picture(cloaked)
+    if before.size != after.size:
+        raise UsageError(
+            f"{cloaked.name} is {after.size[0]}x{after.size[1]} but {original.name} is "
+            f"{before.size[0]}x{before.size[1]}; the comparison needs pictures of equal size."
+        )
+    x, y = (d.pixels if d.alpha is None else d.pixels * d.alpha + 1 - d.alpha for d in (before, after))
+    surrogates = [load_surrogate(name) for name in resolve_models(list(models))]
+    effects = [measure_effect(surrogate, x, y, metric=lpips("alex")) for surrogate in surrogates]
+    visibility = measure_visibility(x, y)
+    return PairReport(
+        original=file_facts(original.read_bytes(), original.name),
+        cloaked=file_facts(cloaked.read_bytes(), cloaked.name),
+        visibility=visibility,
+        models=[model_facts(surrogate) for surrogate in surrogates],
+        effects=effects,
+        verdict=verdict_for(visibility.lpips, effects, all_embedded=all(s.embedded for s in surrogates)),
+    )

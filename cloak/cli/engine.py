@@ -1,0 +1,162 @@
+"""The only way from the command line into the rest of the package; everything heavy is imported when it is called.
+
+Tests replace these functions; besides it only `machine` imports torch.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cloak.config import ProtectConfig
+from cloak.types import Device, Effort, FormatChoice
+
+if TYPE_CHECKING:
+    from cloak.image import PictureDocument
+    from cloak.protect import Protector
+    from cloak.registry import Registry
+
+__all__ = [
+    "check_method",
+    "create_protector",
+    "device_name",
+    "embedded_names",
+    "inspect_pair",
+    "known_models",
+    "methods",
+    "model_names",
+    "model_path",
+    "open_picture",
+    "plan_output",
+    "read_notice",
+    "seconds_per_megapixel",
+    "store_folder",
+    "verify_model",
+]
+
+
+def create_protector(settings: ProtectConfig) -> "Protector":
+    """Protects pictures with one configuration; its models are loaded once, at the first picture."""
+    import cloak
+
+    return cloak.Protector(settings)
+
+
+def plan_output(source: Path, output: Path | None, choice: FormatChoice) -> Path:
+    """Where the protected picture is written when nothing else is said."""
+    import cloak
+
+    return cloak.plan_output(source, output, choice)
+
+
+def check_method(name: str) -> None:
+    """Raise UnknownNameError unless there is a recipe of this name; the default one is known to exist."""
+    if name != ProtectConfig.model_fields["method"].default:
+        methods().get(name)
+
+
+def methods() -> "Registry[Any]":
+    """Every recipe."""
+    from cloak.methods import METHODS
+
+    return METHODS
+
+
+def model_names(names: Sequence[str]) -> list[str]:
+    """The models that `names` stand for on this machine."""
+    from cloak.surrogates.store import resolve_models
+
+    return list(resolve_models(names))
+
+
+def embedded_names() -> frozenset[str]:
+    """The models that ship with the package."""
+    from cloak.surrogates.catalogue import CATALOGUE
+
+    return frozenset(entry.name for entry in CATALOGUE.values() if entry.embedded)
+
+
+def known_models() -> list[dict[str, Any]]:
+    """One row for each model of the catalogue; `state` is present, embedded or absent."""
+    from cloak.surrogates.catalogue import CATALOGUE
+    from cloak.surrogates.embedded import embedded_files
+    from cloak.surrogates.store import installed
+
+    here = set(installed())
+    rows: list[dict[str, Any]] = []
+    for entry in CATALOGUE.values():
+        ships = entry.embedded and all(file.is_file() for file in embedded_files(entry.name))
+        rows.append({
+            "name": entry.name,
+            "state": "embedded" if ships else "present" if entry.name in here else "absent",
+            "bytes": entry.size_bytes,
+            "licence": entry.licence,
+            "family": entry.family,
+            "capabilities": sorted(entry.capabilities),
+            "summary": entry.summary,
+            "hub_id": entry.hub_id,
+            "revision": entry.revision,
+        })  # fmt: skip
+    return rows
+
+
+def model_path(name: str) -> Path:
+    """Where a model lies; raises MissingModelError when it is not on this machine."""
+    from cloak.surrogates.store import model_path
+
+    return model_path(name)
+
+
+def store_folder() -> Path:
+    """Where pulled models lie."""
+    from cloak.surrogates.store import models_folder
+
+    return models_folder()
+
+
+def verify_model(name: str) -> list[Path]:
+    """The files of a model that were compared with their recorded sha256; raises ModelError when one differs."""
+    from cloak.surrogates.store import verify
+
+    return verify(name)
+
+
+def seconds_per_megapixel(effort: Effort) -> float | None:
+    """What a million pixels take on this machine, seconds; None when there is nothing to go by."""
+    from cloak.estimate import seconds_per_megapixel
+
+    return float(seconds_per_megapixel(effort))
+
+
+def device_name(choice: Device) -> str:
+    """The device that will be used, with its name or threads; raises UsageError for one that this machine lacks."""
+    import torch
+
+    from cloak.device import resolve_device
+
+    device = resolve_device(choice)
+    if device.type == "cuda":
+        return f"cuda ({torch.cuda.get_device_name(device)})"
+    threads = torch.get_num_threads()
+    return f"cpu ({threads} thread{'' if threads == 1 else 's'})" if device.type == "cpu" else device.type
+
+
+def inspect_pair(original: Path, cloaked: Path, *, models: Sequence[str]) -> dict[str, Any]:
+    """How visible and how strong the cloak still is, as JSON types."""
+    from cloak.certificate import inspect_pair
+
+    report: dict[str, Any] = inspect_pair(original, cloaked, models=tuple(models)).model_dump(mode="json")
+    return report
+
+
+def open_picture(source: Path | bytes) -> "PictureDocument":
+    """A picture as a document; raises InputError for whatever is wrong with it."""
+    from cloak.image import read_picture
+
+    return read_picture(source)
+
+
+def read_notice(path: Path) -> str | None:
+    """The value of plus:DataMining in the file's XMP."""
+    from cloak.image import read_notice
+
+    return read_notice(path)

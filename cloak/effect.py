@@ -1,0 +1,217 @@
+"""What a cloak does to a model, measured beside random noise of the same visibility (DESIGN section 6)."""
+
+import io
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from cloak.perceptual import LPIPS, low_frequency_rms, match_colours, middle_band
+from cloak.surrogates import Surrogate
+from cloak.targets import Target, style_distance
+from cloak.transforms import Blur, Resize
+from cloak.views import resized, scale_for
+
+__all__ = ["BATTERY", "ModelEffect", "Seen", "SizedEffect", "measure_effect", "noise_like"]
+
+_NATIVE_LIMIT = 1.5e6  # pixels; above this the native size is not measured (a trainer never uses it)
+_NOISE_SEED = 20
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class Seen(_Record):
+    """How far a model's view of a picture moved; [0, 1] units unless said otherwise."""
+
+    low_frequency: float = Field(description="RMS of the change of decode(encode(x)), Gaussian sigma 3 px at 256 px.")
+    after_colour_match: float = Field(
+        description="The same after the attacker matched colour mean and covariance back."
+    )
+    texture: float = Field(description="RMS of the change in the middle band, sigma 0.8 minus 5 px at 256 px.")
+    lpips: float = Field(description="Perceptual distance between the two views.")
+
+
+class SizedEffect(_Record):
+    """Effect at one training size."""
+
+    short_side: int
+    cloak: Seen
+    noise: Seen
+    times_noise: float = Field(description="cloak.low_frequency over noise.low_frequency.")
+    amplification: float = Field(description="cloak.low_frequency over the low-frequency RMS of the visible change.")
+    lpips: float = Field(description="Visible perceptual distance at this size; the noise has the same.")
+
+
+class ModelEffect(_Record):
+    """Effect on one model."""
+
+    model: str
+    sizes: list[SizedEffect] = Field(description="Empty for a model that cannot decode: what it sees is unknown.")
+    latent_shift: float = Field(description="RMS movement of the latent over its standard deviation.")
+    latent_shift_noise: float
+    pull: float | None = Field(
+        description="Latent movement along the way to the target, 1 is all of it; null without one."
+    )
+    pull_noise: float | None
+    style_towards_target: float | None = Field(
+        description="Share of the style distance to the target that what is seen has covered; negative when farther."
+    )
+    remains: dict[str, float] = Field(description="Share of the seen shift (or latent shift) left after processing.")
+
+
+def measure_effect(
+    surrogate: Surrogate,
+    x: Tensor,
+    cloaked: Tensor,
+    *,
+    metric: LPIPS,
+    target: Target | None = None,
+    battery: bool = True,
+) -> ModelEffect:
+    """Effect of `cloaked` against `x`, (1, 3, H, W) each, on one model.
+
+    Sizes are those of trainers: short side 512 and 1024, and the picture's own unless it is very large. Noise of the
+    same LPIPS is made at each size, so that it is as visible there as the cloak.
+    """
+    with torch.no_grad():
+        sides = _sides(x)
+        first = _Views(surrogate, x, cloaked, sides[0], metric)
+        decodes = "decode" in surrogate.capabilities
+        sized = [first.effect()] if decodes else []
+        sized += [_Views(surrogate, x, cloaked, side, metric).effect() for side in sides[1:]] if decodes else []
+        goal = None if target is None else surrogate.encode(target.at(first.before.shape))
+        return ModelEffect(
+            model=surrogate.name,
+            sizes=sized,
+            latent_shift=first.latent_shift(first.latent_after),
+            latent_shift_noise=first.latent_shift(first.latent_noise),
+            pull=None if goal is None else first.pull(first.latent_after, goal),
+            pull_noise=None if goal is None else first.pull(first.latent_noise, goal),
+            style_towards_target=first.style(target) if decodes and target else None,
+            remains=first.remains() if battery else {},
+        )
+
+
+def _sides(x: Tensor) -> list[int]:
+    """Short sides to measure at: 512 first, then the larger one."""
+    short, area = min(x.shape[-2:]), x.shape[-2] * x.shape[-1]
+    if short <= 512:
+        return [short]
+    return [512, short if area <= _NATIVE_LIMIT else min(1024, short)]
+
+
+class _Views:
+    """One model's latents and views of original, cloak and control at one size, each computed once."""
+
+    def __init__(self, surrogate: Surrogate, x: Tensor, cloaked: Tensor, side: int, metric: LPIPS) -> None:
+        self.surrogate, self.side, self.metric = surrogate, side, metric
+        self.before, self.after = (resized(p, scale_for(p, side)) for p in (x, cloaked))
+        self.visible = metric.measure(self.before, self.after)
+        self.noise = noise_like(self.before, self.visible, metric)
+        self.latent, self.latent_after, self.latent_noise = (
+            surrogate.encode(p) for p in (self.before, self.after, self.noise)
+        )
+        if "decode" in surrogate.capabilities:
+            size = (self.before.shape[-2], self.before.shape[-1])
+            self.seen, self.seen_after = (surrogate.decode(z, size) for z in (self.latent, self.latent_after))
+
+    def effect(self) -> SizedEffect:
+        size = (self.before.shape[-2], self.before.shape[-1])
+        cloak = self._moved(self.seen_after)
+        noise = self._moved(self.surrogate.decode(self.latent_noise, size))
+        change = float(low_frequency_rms(self.after - self.before))
+        return SizedEffect(
+            short_side=self.side,
+            cloak=cloak,
+            noise=noise,
+            times_noise=cloak.low_frequency / max(noise.low_frequency, 1e-9),
+            amplification=cloak.low_frequency / max(change, 1e-9),
+            lpips=self.visible,
+        )
+
+    def _moved(self, seen: Tensor) -> Seen:
+        change = seen - self.seen
+        return Seen(
+            low_frequency=float(low_frequency_rms(change)),
+            after_colour_match=float(low_frequency_rms(match_colours(seen, self.seen) - self.seen)),
+            texture=float(middle_band(change).pow(2).mean().sqrt()),
+            lpips=self.metric.measure(self.seen.clamp(0, 1), seen.clamp(0, 1)),
+        )
+
+    def latent_shift(self, latent: Tensor) -> float:
+        """Movement of the latent, relative to the spread of its values."""
+        return float((latent - self.latent).pow(2).mean().sqrt() / self.latent.std().clamp_min(1e-6))
+
+    def pull(self, latent: Tensor, goal: Tensor) -> float:
+        """The part of the way to the target's latent that was covered."""
+        way = goal - self.latent
+        return float(((latent - self.latent) * way).sum() / way.pow(2).sum())
+
+    def style(self, target: Target) -> float:
+        goal = target.at(self.before.shape)
+        start, end = (style_distance(seen.clamp(0, 1), goal) for seen in (self.seen, self.seen_after))
+        return 1 - end / start
+
+    def remains(self) -> dict[str, float]:
+        """Share of the shift that is left when original and cloak are processed alike."""
+        processed = dict(BATTERY)
+        if "decode" in self.surrogate.capabilities:
+            whole = float(low_frequency_rms(self.seen_after - self.seen))
+            processed["autoencoder round trip"] = lambda p: self.surrogate.see(p).clamp(0, 1)
+        else:
+            whole = float((self.latent_after - self.latent).pow(2).mean().sqrt())
+        shifts = {name: self._shift(change(self.before), change(self.after)) for name, change in processed.items()}
+        return {name: shift / max(whole, 1e-9) for name, shift in shifts.items()}
+
+    def _shift(self, before: Tensor, after: Tensor) -> float:
+        if "decode" in self.surrogate.capabilities:
+            return float(low_frequency_rms(self.surrogate.see(after) - self.surrogate.see(before)))
+        return float((self.surrogate.encode(after) - self.surrogate.encode(before)).pow(2).mean().sqrt())
+
+
+def noise_like(x: Tensor, visibility: float, metric: LPIPS) -> Tensor:
+    """The control: Gaussian noise on `x` (1, 3, H, W), rounded to 8 bits, with LPIPS `visibility` within 3 %."""
+    draw = torch.randn(x.shape, generator=torch.Generator().manual_seed(_NOISE_SEED)).to(x)
+    distance = metric.from_original(x)
+    low, high, sigma = 0.0, 0.5, 4 / 255
+    noisy = x
+    for _ in range(14):
+        noisy = ((x + sigma * draw).clamp(0, 1) * 255).round() / 255
+        value = distance(noisy)
+        if abs(value - visibility) <= 0.03 * visibility:
+            break
+        low, high = (sigma, high) if value < visibility else (low, sigma)
+        guess = sigma * (visibility / max(value, 1e-9)) ** 0.4
+        sigma = guess if low < guess < high else (low + high) / 2
+    return noisy
+
+
+def _jpeg(x: Tensor) -> Tensor:
+    """Real JPEG at quality 75, 4:2:0, through Pillow."""
+    samples = (x[0].permute(1, 2, 0) * 255).round().clamp(0, 255).byte().cpu().numpy()
+    buffer = io.BytesIO()
+    Image.fromarray(samples).save(buffer, "JPEG", quality=75)
+    return torch.from_numpy(np.array(Image.open(buffer))).permute(2, 0, 1)[None].to(x) / 255
+
+
+def _half(x: Tensor) -> Tensor:
+    size = tuple(max(8, side // 2) for side in x.shape[-2:])
+    return Resize().apply(x, {"size": size, "mode": "bicubic"})
+
+
+def _noise(x: Tensor) -> Tensor:
+    return (x + 0.03 * torch.randn(x.shape, generator=torch.Generator().manual_seed(3)).to(x)).clamp(0, 1)
+
+
+BATTERY: dict[str, Callable[[Tensor], Tensor]] = {
+    "jpeg 75": _jpeg,
+    "half size and back": _half,
+    "blur sigma 1": lambda x: Blur().apply(x, {"sigma": 1.0}),
+    "noise sigma 0.03": _noise,
+}
+"""What the certificate applies to a cloaked picture; the autoencoder's own round trip is added per model."""

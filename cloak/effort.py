@@ -1,0 +1,32 @@
+"""What `instant`, `fast`, `standard` and `thorough` spend, and how long that takes here."""
+
+from dataclasses import dataclass
+
+from cloak.types import Effort
+
+__all__ = ["EFFORTS", "EffortLevel"]
+
+
+@dataclass(frozen=True, slots=True)
+class EffortLevel:
+    """One level of computing.
+
+    Args:
+        steps: optimiser steps.
+        side: short side, pixels, at which models look at the whole picture; trainers use 512 to 1024.
+        detail: share of steps spent on parts of the picture at full working size.
+        battery: whether the certificate measures what remains after processing.
+    """
+
+    steps: int
+    side: int
+    detail: float
+    battery: bool
+
+
+EFFORTS: dict[Effort, EffortLevel] = {
+    "instant": EffortLevel(steps=6, side=256, detail=0.0, battery=False),
+    "fast": EffortLevel(steps=16, side=384, detail=0.0, battery=True),
+    "standard": EffortLevel(steps=44, side=512, detail=0.2, battery=True),
+    "thorough": EffortLevel(steps=160, side=512, detail=0.3, battery=True),
+}

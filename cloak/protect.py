@@ -1,0 +1,361 @@
+"""The only place that joins the parts: read, plan views, attack, fit to the cap, write, read back, certify."""
+
+import datetime
+import functools
+import hashlib
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cloak import __version__
+from cloak.attacks import PGD
+from cloak.budgets import STRENGTHS, Linf, PerceptualBudget, StrengthLevel, Visibility, fit_scale
+from cloak.certificate import (
+    Certificate,
+    FileFacts,
+    VisibilityFigures,
+    file_facts,
+    measure_visibility,
+    model_facts,
+    package_versions,
+)
+from cloak.config import ProtectConfig
+from cloak.device import peak_memory, resolve_device, working_dtype
+from cloak.effect import ModelEffect, measure_effect
+from cloak.effort import EFFORTS, EffortLevel
+from cloak.errors import FloorError, OutputError, UsageError
+from cloak.image import PictureDocument, read_picture, write_file
+from cloak.methods import METHODS, Method
+from cloak.objectives import WeightedSum
+from cloak.perceptual import lpips
+from cloak.scene import Scene
+from cloak.surrogates import Surrogate, load_surrogate, resolve_models
+from cloak.targets import Target, choose_target
+from cloak.transforms import ExpectationOverTransforms
+from cloak.types import FormatChoice, Step
+from cloak.verdict import verdict_for
+from cloak.views import ViewedLoss, detail_views, whole_view
+
+__all__ = ["Protector", "Result", "plan_output", "protect"]
+
+Loss = Callable[[Tensor], Tensor]
+Measure = Callable[[Tensor], Visibility]
+Source = Path | str | bytes | Any
+_EXTENSIONS = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "tiff": ".tif", "avif": ".avif", "bmp": ".bmp"}
+_CHECKPOINTS = (0.35, 0.6, 0.85)  # shares of the steps after which the radius is set anew from the measured visibility
+
+
+@dataclass(frozen=True)
+class Result:
+    """A protected picture.
+
+    Args:
+        data: contents of the picture file as written.
+        format: of `data`.
+        certificate: what was done and measured.
+        path: where it was written; None when it was not.
+        certificate_path: the certificate beside it; None when nothing was written.
+    """
+
+    data: bytes
+    format: str
+    certificate: Certificate
+    path: Path | None = None
+    certificate_path: Path | None = None
+
+
+def plan_output(source: Path, output: Path | None, format: FormatChoice) -> Path:  # noqa: A002
+    """Where the protected picture goes: `a.cloaked.png` beside `a.png`, or as `output` (a file or a folder) says."""
+    suffix = source.suffix if format == "keep" else _EXTENSIONS[format]
+    name = f"{source.stem}.cloaked{suffix}"
+    if output is None:
+        return source.with_name(name)
+    return output / name if output.is_dir() else output
+
+
+def protect(
+    source: Source,
+    output: Path | str | None = None,
+    *,
+    config: ProtectConfig | None = None,
+    overwrite: bool = False,
+    **settings: Any,
+) -> Result:
+    """Protect one picture.
+
+    Args:
+        source: a file, its contents, or a Pillow image. A file's result is written beside it; others only to `output`.
+        output: file or folder to write to.
+        config: settings; or give them as keywords, see `ProtectConfig`.
+        overwrite: whether an existing output may be replaced.
+        **settings: fields of `ProtectConfig`.
+
+    Raises:
+        CloakError: a subclass that says what was wrong and what to do.
+
+    Example:
+        >>> result = protect("painting.png", strength="subtle")  # doctest: +SKIP
+        >>> result.certificate.visibility.lpips  # doctest: +SKIP
+    """
+    if config is not None and settings:
+        raise UsageError("Give either a config or single settings, not both.")
+    protector = Protector(config or ProtectConfig(**settings))
+    *_, last = protector.steps(source, output=output, overwrite=overwrite)
+    result: Result = last.result
+    return result
+
+
+class Protector:
+    """Protects pictures with one configuration; models are loaded once, at the first picture.
+
+    Args:
+        config: settings, the same for every picture.
+    """
+
+    def __init__(self, config: ProtectConfig | None = None, **settings: Any) -> None:
+        self.config = config or ProtectConfig(**settings)
+        self.device = resolve_device(self.config.device)
+        self._surrogates: list[Surrogate] | None = None
+
+    @property
+    def surrogates(self) -> list[Surrogate]:
+        """The models that the configuration names, loaded on first use."""
+        if self._surrogates is None:
+            names = resolve_models(list(self.config.models))
+            self._surrogates = [load_surrogate(name).to(self.device, working_dtype(self.device)) for name in names]
+        return self._surrogates
+
+    def __call__(self, source: Source, output: Path | str | None = None, *, overwrite: bool = False) -> Result:
+        """Protect one picture and return the result; see `protect`."""
+        *_, last = self.steps(source, output=output, overwrite=overwrite)
+        result: Result = last.result
+        return result
+
+    def steps(self, source: Source, output: Path | str | None = None, *, overwrite: bool = False) -> Iterator[Step]:
+        """Protect one picture, as a stream of typed steps; the last one carries the result. Closing it cancels."""
+        yield from _Run(self, source, output, overwrite=overwrite).steps()
+
+
+class _Run:
+    """One picture on its way through."""
+
+    def __init__(self, protector: Protector, source: Source, output: Path | str | None, *, overwrite: bool) -> None:
+        self.protector, self.config = protector, protector.config
+        self.path = Path(source) if isinstance(source, str | Path) else None
+        self.source = self.path if self.path is not None else source
+        self.destination = self._destination(output)
+        if self.destination is not None and self.destination.exists() and not overwrite:
+            raise OutputError(
+                f"{self.destination} exists already; choose another name or allow overwriting with --overwrite."
+            )
+        self.overwrite = overwrite
+        self.level: StrengthLevel = STRENGTHS[self.config.strength]
+        self.effort: EffortLevel = EFFORTS[self.config.effort]
+        self.method: Method = METHODS.get(self.config.method).value()
+        self.generator = torch.Generator().manual_seed(self.config.seed)
+        self.begin = time.perf_counter()
+        self.taken = 0
+
+    def _destination(self, output: Path | str | None) -> Path | None:
+        if self.path is None:
+            return None if output is None else Path(output)
+        return plan_output(self.path, None if output is None else Path(output), self.config.format)
+
+    def steps(self) -> Iterator[Step]:
+        yield self._step("read", message="reading")
+        document = read_picture(self.source)
+        scene = Scene(document, floor=self.level.floor)
+        yield self._step("models", message="loading models")
+        surrogates = self.protector.surrogates
+        yield self._step("prepare", message="looking at the original")
+        target = self._target(scene)
+        loss = self._loss(scene, surrogates, target)
+        change = torch.zeros_like(scene.working)
+        for step, change in self._optimise(scene, loss):  # noqa: B007 (the last one is used below)
+            yield step
+        yield self._step("fit", message="fitting to the visibility cap")
+        data, shown = self._fit(scene, change)
+        yield self._step("verify", message="measuring the written file")
+        result = self._certified(scene, data, shown, target)
+        yield self._step("write", message="writing")
+        yield self._step("done", result=self._write(result))
+
+    def _step(self, stage: Any, **fields: Any) -> Step:
+        return Step(stage, seconds=time.perf_counter() - self.begin, source=self.path, **fields)
+
+    def _target(self, scene: Scene) -> Target | None:
+        asked = self.config.target != "auto" or self.config.key is not None
+        if not (asked or self.method.needs_target):
+            return None
+        return choose_target(scene.working, self.config.target, key=self.config.key)
+
+    def _loss(self, scene: Scene, surrogates: list[Surrogate], target: Target | None) -> Loss | None:
+        whole = whole_view(scene.working, self._side())
+        details = detail_views(scene.working, self.effort.side) if self.effort.detail else []
+        views = [(whole, 1 - self.effort.detail if details else 1.0)]
+        views += [(view, self.effort.detail / len(details)) for view in details]
+        transforms = self.method.transforms()
+        prepared = []
+        for view, probability in views:
+            original = view.look(scene.working)
+            losses = [self.method.loss(surrogate, original, target) for surrogate in surrogates]
+            present = [loss for loss in losses if loss is not None]
+            if not present:
+                return None
+            expectation = ExpectationOverTransforms(
+                WeightedSum(present, [1.0] * len(present)),
+                [transform for transform, _ in transforms],
+                probabilities=[chance for _, chance in transforms],
+                generator=self.generator,
+            )
+            prepared.append((view, probability, expectation))
+        return scene.achromatic(ViewedLoss(prepared, generator=self.generator))
+
+    def _side(self) -> int:
+        """Short side of the whole view: the effort's, or less where memory is short."""
+        activations = 12_000 * max(1, len(self.protector.surrogates))  # bytes per pixel looked at, measured
+        room = max(0, self.config.max_memory - 1_200_000_000)
+        return int(min(self.effort.side, max(128, (room / activations / 1.5) ** 0.5) // 8 * 8))
+
+    def _optimise(self, scene: Scene, loss: Loss | None) -> Iterator[tuple[Step, Tensor]]:
+        """Steps of the attack on the working picture, with the change so far, (1, 3, h, w)."""
+        budget = Linf(self.level.radius, weights=scene.working_weights())
+        attack = PGD(budget, config=self.method.optimiser(self.effort.steps), generator=self.generator)
+        if loss is None or attack.config.steps == 0:
+            draw = torch.rand(scene.working.shape, generator=self.generator) * 2 - 1
+            yield self._step("attack", index=0, total=0), draw * budget.radius
+            return
+        capped = PerceptualBudget(self.level.caps, metric=lpips("alex"))
+        measure = capped.measure_from(scene.working)
+        checkpoints = {round(share * attack.config.steps) for share in _CHECKPOINTS}
+        started = time.perf_counter()
+        for step in attack.steps(scene.working, loss):
+            self.taken = step.index
+            if step.index in checkpoints:
+                share = measure(capped.realise(step.x)).share_of(self.level.caps)
+                attack.rescale(self._radius_factor(attack.budget.epsilon, share))
+            each = (time.perf_counter() - started) / step.index
+            yield (
+                self._step(
+                    "attack",
+                    index=step.index,
+                    total=step.total,
+                    eta_seconds=each * (step.total - step.index) + 4 * each,
+                    loss=step.loss,
+                    distance=step.distance,
+                    preview=lambda x=step.x: x,
+                ),
+                step.x - scene.working,
+            )
+
+    def _radius_factor(self, radius: float, share: float) -> float:
+        """How to change the radius so that the cap is just reached; perceptual distance grows about quadratically."""
+        factor = min(1.6, max(0.5, math.sqrt(0.97 / max(share, 1e-3))))
+        return min(factor, 0.9 * self.level.caps.linf / radius)
+
+    def _fit(self, scene: Scene, change: Tensor) -> tuple[bytes, Tensor]:
+        """File contents at the largest scale of the change at which the stored picture is within the cap."""
+        config = self.config
+        change = scene.enlarged(change, self.level.caps.linf)
+        budget = PerceptualBudget(self.level.caps, metric=lpips("alex"))
+        measure = budget.measure_from(scene.shown)
+        for quality in self._qualities(scene):
+            encode = scene.encoder(
+                choice=config.format, metadata=config.metadata, notice=config.notice, quality=quality
+            )
+            scale = fit_scale(functools.partial(self._share, scene, measure, change, encode))
+            if scale > 0.35:
+                break
+        data = encode(scene.pixels(scale * change))
+        return data, scene.reread(data)
+
+    def _share(
+        self, scene: Scene, measure: Measure, change: Tensor, encode: Callable[[Tensor], bytes], scale: float
+    ) -> float:
+        """Share of the visibility cap that the stored picture uses with `scale` times the change."""
+        return measure(scene.stored(scale * change, encode, self.config.format)).share_of(self.level.caps)
+
+    def _qualities(self, scene: Scene) -> list[int | None]:
+        """Encoder qualities to try: coarse coding alone may use up the visibility cap, so finer ones follow."""
+        if self.config.quality is not None or not scene.is_lossy(self.config.format):
+            return [self.config.quality]
+        return [None, 96, 98, 100]
+
+    def _certified(self, scene: Scene, data: bytes, shown: Tensor, target: Target | None) -> Result:
+        visibility = measure_visibility(scene.shown, shown, vgg=self.effort.battery)
+        effects = [
+            measure_effect(s, scene.shown, shown, metric=lpips("alex"), target=target, battery=self.effort.battery)
+            for s in self.protector.surrogates
+        ]
+        self._check_floor(effects)
+        certificate = self._certificate(scene.document, data, visibility, effects, target)
+        return Result(data=data, format=certificate.output.format, certificate=certificate)
+
+    def _check_floor(self, effects: list[ModelEffect]) -> None:
+        floor = self.config.min_effect
+        reached = max((effect.sizes[0].times_noise for effect in effects if effect.sizes), default=0.0)
+        if floor is not None and reached < floor:
+            name = self.path.name if self.path else "The picture"
+            raise FloorError(
+                f"{name}: within the visibility cap the seen shift reached {reached:.1f} times the noise control, "
+                f"less than the {floor:g} asked for; try a higher --strength or --effort."
+            )
+
+    def _certificate(
+        self,
+        document: PictureDocument,
+        data: bytes,
+        visibility: VisibilityFigures,
+        effects: list[ModelEffect],
+        target: Target | None,
+    ) -> Certificate:
+        surrogates, caps = self.protector.surrogates, self.level.caps
+        name = self.destination.name if self.destination else document.name
+        return Certificate(
+            tool=f"artcloak {__version__}",
+            created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            input=self._input_facts(document),
+            output=file_facts(data, name),
+            config=self.config,
+            config_sha256=self.config.digest(),
+            seed=self.config.seed,
+            versions=package_versions(),
+            device=str(self.protector.device),
+            models=[model_facts(surrogate) for surrogate in surrogates],
+            target=None if target is None else target.name,
+            steps=self.taken,
+            seconds=round(time.perf_counter() - self.begin, 2),
+            peak_memory_bytes=peak_memory(self.protector.device),
+            visibility=visibility,
+            visibility_caps={"lpips": caps.lpips, "delta_e_p95": caps.delta_e, "max_change": 255 * caps.linf},
+            effects=effects,
+            verdict=verdict_for(visibility.lpips, effects, all_embedded=all(s.embedded for s in surrogates)),
+        )
+
+    def _input_facts(self, document: PictureDocument) -> FileFacts:
+        size = self.path.stat().st_size if self.path else len(self.source) if isinstance(self.source, bytes) else 0
+        return FileFacts(
+            name=document.name,
+            sha256=document.sha256,
+            bytes=size,
+            width=document.size[0],
+            height=document.size[1],
+            mode=document.mode,
+            format=document.format,
+        )
+
+    def _write(self, result: Result) -> Result:
+        """Picture first, then its certificate; without a destination nothing is written."""
+        if self.destination is None:
+            return result
+        written = write_file(result.data, self.destination, overwrite=self.overwrite)
+        assert written.sha256 == hashlib.sha256(result.data).hexdigest()
+        beside = self.destination.with_suffix(".json")
+        write_file(result.certificate.model_dump_json(indent=1).encode(), beside, overwrite=True)
+        return Result(result.data, result.format, result.certificate, self.destination, beside)

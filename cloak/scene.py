@@ -1,0 +1,102 @@
+"""A document as the optimiser needs it: what people and models are shown, and how a change gets back into the file."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from cloak.image import PictureDocument, encode_picture, read_picture, settle
+from cloak.perceptual import masking_weights
+from cloak.types import FormatChoice, MetadataPolicy
+from cloak.views import resized, scale_for
+
+__all__ = ["Scene"]
+
+WORKING_SIDE = 1024  # short side, pixels: the largest at which trainers look at a picture
+_LOSSY = frozenset({"jpeg", "webp", "avif"})
+
+
+class Scene:
+    """One document, composited on white where it is transparent.
+
+    Args:
+        document: what was read.
+        floor: weight of flat colour in the masking, see `masking_weights`.
+    """
+
+    def __init__(self, document: PictureDocument, *, floor: float) -> None:
+        self.document = document
+        self.shown = self._composite(document.pixels)  # (1, 3, H, W)
+        self.scale = scale_for(self.shown, WORKING_SIDE)
+        self.working = resized(self.shown, self.scale)
+        self._floor = floor
+
+    def _composite(self, pixels: Tensor) -> Tensor:
+        alpha = self.document.alpha
+        return pixels if alpha is None else pixels * alpha + (1 - alpha)
+
+    def working_weights(self) -> Tensor:
+        """Masking weights of the working picture, (1, 1, h, w); nothing where it is transparent."""
+        return self._weights(self.working)
+
+    def full_weights(self) -> Tensor:
+        """Masking weights at the picture's own size, (1, 1, H, W)."""
+        return self._weights(self.shown)
+
+    def _weights(self, shown: Tensor) -> Tensor:
+        weights = masking_weights(shown, floor=self._floor)
+        alpha = self.document.alpha
+        if alpha is None:
+            return weights
+        return weights * F.interpolate(alpha, size=shown.shape[-2:], mode="area")
+
+    def achromatic(self, loss: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+        """For grey documents, the loss of the change's grey part; others as they are."""
+        if not self.document.is_grey:
+            return loss
+        origin = self.working
+        return lambda x: loss(origin + (x - origin).mean(1, keepdim=True))
+
+    def enlarged(self, change: Tensor, radius: float) -> Tensor:
+        """A change of the working picture at full size, within `radius` times the weights there."""
+        if self.document.is_grey:
+            change = change.mean(1, keepdim=True).expand(-1, 3, -1, -1)
+        if self.scale < 1:
+            change = F.interpolate(change, size=self.shown.shape[-2:], mode="bicubic")
+        bound = radius * self.full_weights()
+        return torch.maximum(torch.minimum(change, bound), -bound)
+
+    def pixels(self, change: Tensor) -> Tensor:
+        """The document's pixels with a change of what is shown, (1, 3, H, W) in [0, 1]."""
+        alpha = self.document.alpha
+        if alpha is not None:
+            change = torch.where(alpha > 0, change / alpha.clamp_min(0.05), 0.0)
+        return (self.document.pixels + change).clamp(0, 1)
+
+    def stored(self, change: Tensor, encode: Callable[[Tensor], bytes], choice: FormatChoice) -> Tensor:
+        """What is shown after a change was written and read again; lossless formats need no writing for that."""
+        pixels = self.pixels(change)
+        if self.is_lossy(choice):
+            return self.reread(encode(pixels))
+        return self._composite(settle(self.document, pixels, format=choice))
+
+    def is_lossy(self, choice: FormatChoice) -> bool:
+        return self.document.output_format(choice) in _LOSSY
+
+    def reread(self, data: bytes) -> Tensor:
+        """What is shown by a written file."""
+        read = read_picture(data, name=self.document.name)
+        return self._composite(read.pixels)
+
+    def encoder(
+        self, *, choice: FormatChoice, metadata: MetadataPolicy, notice: bool, quality: int | None
+    ) -> Callable[[Tensor], bytes]:
+        """The function from pixels to file contents for these settings."""
+
+        def encode(pixels: Tensor) -> bytes:
+            return encode_picture(
+                self.document, pixels, format=choice, metadata=metadata, notice=notice, quality=quality
+            )
+
+        return encode

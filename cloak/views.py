@@ -1,0 +1,77 @@
+"""Where the models look during optimisation: the whole picture at a trainer's size, and parts of it in detail."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+__all__ = ["View", "ViewedLoss", "detail_views", "resized", "scale_for", "whole_view"]
+
+Loss = Callable[[Tensor], Tensor]
+_LONGEST = 2.5  # very long pictures are looked at with at most this many times side * side pixels
+
+
+@dataclass(frozen=True)
+class View:
+    """A way of looking at the working picture."""
+
+    name: str
+    look: Callable[[Tensor], Tensor]
+
+
+def scale_for(x: Tensor, side: int) -> float:
+    """Factor that brings the short side of (B, 3, H, W) down to `side` (never up), very long pictures further."""
+    height, width = x.shape[-2:]
+    return min(1.0, side / min(height, width), math.sqrt(_LONGEST * side * side / (height * width)))
+
+
+def resized(x: Tensor, scale: float) -> Tensor:
+    """Antialiased downscaling, as data loaders do it; (B, 3, H, W) in [0, 1]."""
+    if scale >= 1:
+        return x
+    size = tuple(max(8, round(scale * length)) for length in x.shape[-2:])
+    return F.interpolate(x, size=size, mode="bicubic", antialias=True).clamp(0, 1)
+
+
+def whole_view(x: Tensor, side: int) -> View:
+    """All of the picture, short side at most `side`."""
+    scale = scale_for(x, side)
+    return View(f"whole at {side}", lambda picture: resized(picture, scale))
+
+
+def detail_views(x: Tensor, side: int) -> list[View]:
+    """Overlapping parts of `side` pixels that cover a picture larger than that; none for smaller ones."""
+    height, width = x.shape[-2:]
+    if min(height, width) < 1.15 * side:
+        return []
+    return [View("detail", _crop(top, left, side)) for top in _starts(height, side) for left in _starts(width, side)]
+
+
+def _starts(length: int, side: int) -> list[int]:
+    count = max(2, -(-length // side))
+    return [round(index * (length - side) / (count - 1)) for index in range(count)]
+
+
+def _crop(top: int, left: int, side: int) -> Callable[[Tensor], Tensor]:
+    return lambda picture: picture[..., top : top + side, left : left + side]
+
+
+class ViewedLoss:
+    """Each call looks through one view, drawn at random, and evaluates that view's loss there.
+
+    Args:
+        views: with the probability of each and the loss that was prepared for what it shows.
+        generator: source of chance.
+    """
+
+    def __init__(self, views: Sequence[tuple[View, float, Loss]], *, generator: torch.Generator) -> None:
+        self.views, self.generator = list(views), generator
+        self._probabilities = torch.tensor([probability for _, probability, _ in views])
+
+    def __call__(self, x: Tensor) -> Tensor:
+        index = int(torch.multinomial(self._probabilities, 1, generator=self.generator))
+        view, _, loss = self.views[index]
+        return loss(view.look(x))
