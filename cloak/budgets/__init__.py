@@ -1,0 +1,18 @@
+"""How far a picture may move."""
+
+from cloak.budgets.base import Budget, Realise
+from cloak.budgets.linf import Linf
+from cloak.budgets.perceptual import PerceptualBudget, Visibility, fit_scale, round_to_8_bits
+from cloak.budgets.strengths import STRENGTHS, StrengthLevel
+
+__all__ = [
+    "STRENGTHS",
+    "Budget",
+    "Linf",
+    "PerceptualBudget",
+    "Realise",
+    "StrengthLevel",
+    "Visibility",
+    "fit_scale",
+    "round_to_8_bits",
+]

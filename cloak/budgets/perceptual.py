@@ -1,0 +1,118 @@
+"""The hard cap on what is written: perceptual distance, colour difference and largest change, all three together."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from cloak.budgets.base import Budget, Realise
+from cloak.perceptual import LPIPS, delta_e_2000
+
+__all__ = ["PerceptualBudget", "Visibility", "fit_scale", "round_to_8_bits"]
+
+_ROWS = 512  # colour differences are computed in bands of this many rows, so that memory stays bounded
+
+
+def round_to_8_bits(x: Tensor) -> Tensor:
+    """The nearest picture that 8 bits a channel can hold."""
+    return (x.clamp(0, 1) * 255).round() / 255
+
+
+@dataclass(frozen=True, slots=True)
+class Visibility:
+    """Caps, or what a picture uses of them.
+
+    Args:
+        lpips: perceptual distance, shift-tolerant LPIPS with the AlexNet backbone.
+        delta_e: 95th percentile of CIEDE2000.
+        linf: largest change of a channel, [0, 1].
+    """
+
+    lpips: float
+    delta_e: float
+    linf: float
+
+    def share_of(self, caps: "Visibility") -> float:
+        """The largest of the three in units of its cap."""
+        return max(self.lpips / caps.lpips, self.delta_e / caps.delta_e, self.linf / caps.linf)
+
+
+class PerceptualBudget(Budget):
+    """All of LPIPS, CIEDE2000 (95th percentile) and L-infinity at most their caps.
+
+    There is no closed form, so `project` goes back along the straight line to the original.
+
+    Args:
+        caps: the three limits.
+        metric: the LPIPS instance that the cap is meant for.
+        realise: what storing does to a picture; the caps hold for the stored one.
+    """
+
+    def __init__(self, caps: Visibility, *, metric: LPIPS, realise: Realise = round_to_8_bits) -> None:
+        self.caps, self.metric, self.realise = caps, metric, realise
+
+    def measure_from(self, x0: Tensor) -> Callable[[Tensor], Visibility]:
+        """A function that measures pictures (1, 3, H, W) against `x0`, reusing what can be computed once."""
+        distance = self.metric.from_original(x0)
+
+        def measure(x: Tensor) -> Visibility:
+            linf = float((x - x0).abs().max())
+            return Visibility(lpips=distance(x), delta_e=delta_e_percentile(x0, x), linf=linf)
+
+        return measure
+
+    def distance(self, x0: Tensor, x: Tensor) -> Tensor:
+        rows = [self.measure_from(a[None])(b[None]).share_of(self.caps) for a, b in zip(x0, x, strict=True)]
+        return torch.tensor(rows, device=x.device)
+
+    def project(self, x: Tensor, x0: Tensor) -> Tensor:
+        fitted = []
+        for before, after in zip(x0, x, strict=True):
+            share = functools.partial(self._share, self.measure_from(before[None]), before[None], after[None])
+            fitted.append((before + fit_scale(share) * (after - before)).clamp(0, 1))
+        return torch.stack(fitted)
+
+    def _share(self, measure: Callable[[Tensor], Visibility], before: Tensor, after: Tensor, scale: float) -> float:
+        return measure(self.realise((before + scale * (after - before)).clamp(0, 1))).share_of(self.caps)
+
+
+def delta_e_percentile(x0: Tensor, x: Tensor, *, percentile: float = 0.95) -> float:
+    """A percentile of CIEDE2000 over the pixels of one picture, (1, 3, H, W)."""
+    bands = [
+        delta_e_2000(x0[..., top : top + _ROWS, :], x[..., top : top + _ROWS, :]).flatten()
+        for top in range(0, x0.shape[-2], _ROWS)
+    ]
+    values = torch.cat(bands)
+    rank = min(len(values), int(percentile * len(values)) + 1)
+    return float(values.kthvalue(rank).values)
+
+
+def fit_scale(share: Callable[[float], float], *, tolerance: float = 0.04, tries: int = 8) -> float:
+    """The largest scale in [0, 1] found at which `share(scale)` is at most 1.
+
+    Distances grow between linearly and quadratically with the perturbation, so a secant in log-log space arrives in
+    two or three evaluations; what is returned was evaluated and held.
+
+    Args:
+        share: used share of the budget at a scale, increasing.
+        tolerance: stop when the share is within this of 1, from below.
+        tries: evaluations at most; 0 is returned when none held.
+    """
+    value = share(1.0)
+    if value <= 1:
+        return 1.0
+    high, held = 1.0, 0.0
+    guess = value**-0.6
+    for _ in range(tries):
+        value = share(guess)
+        if value <= 1:
+            held = guess
+            if value > 1 - tolerance:
+                break
+        else:
+            high = guess
+        step = guess * (0.98 / max(value, 1e-6)) ** 0.6
+        guess = step if held < step < high else (held + high) / 2
+    return held

@@ -1,0 +1,30 @@
+"""Sums of losses, and one loss seen in several places."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+__all__ = ["WeightedSum"]
+
+Loss = Callable[[Tensor], Tensor]
+
+
+class WeightedSum:
+    """A weighted sum of losses with the contract of one.
+
+    Args:
+        losses: each maps (B, 3, H, W) to (B,).
+        weights: one for each loss.
+    """
+
+    def __init__(self, losses: Sequence[Loss], weights: Sequence[float]) -> None:
+        if len(losses) != len(weights):
+            raise ValueError(f"{len(losses)} losses need as many weights, got {len(weights)}")
+        self.losses, self.weights = list(losses), list(weights)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        total = torch.zeros(len(x), device=x.device)
+        for loss, weight in zip(self.losses, self.weights, strict=True):
+            total = total + weight * loss(x)
+        return total

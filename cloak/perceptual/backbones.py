@@ -1,0 +1,138 @@
+"""The feature networks behind the perceptual distance: shift-tolerant AlexNet and VGG16, and where their weights lie.
+
+The weights ship in the PyPI package `stlpips-pytorch` (BSD-2). Its code is not used: importing it needs packages that
+have
+nothing to do with the task. The files are read as data, checked against a pinned sha256 and loaded without unpickling
+objects.
+
+References:
+    Ghildyal & Liu 2022, "Shift-tolerant Perceptual Similarity Metric", ECCV, arXiv 2207.13686, section 4.
+"""
+
+import hashlib
+import importlib.metadata
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cloak.errors import MissingExtraError, ModelError
+
+__all__ = ["BACKBONES", "Backbone", "backbone_tensors"]
+
+_DISTRIBUTION = "stlpips-pytorch"
+_FILES = {
+    "alex": (
+        "stlpips_pytorch/weights/vST0.0/alex_shift_tolerant.pth",
+        "b356b382f96010f77d085ee8343ecd9fd322d0a56e8de2b2d0549fafcad8b9ee",
+    ),
+    "vgg": (
+        "stlpips_pytorch/weights/vST0.0/vgg_shift_tolerant.pth",
+        "44597da68f49c1837c100ff52299050f274d102eb102e5837178c79be6f0e250",
+    ),
+}
+# One string a layer: c<kernel>p<padding> convolution, r ReLU, m<kernel> max-pooling of stride 1, b blur of stride 2,
+# | tap.
+BACKBONES = {
+    "alex": "c11p2 b r | m3 b c5p2 r | m3 b c3p1 r | c3p1 r | c3p1 r |",
+    "vgg": "c3p1 r c3p1 r | m2 b c3p1 r c3p1 r | m2 b c3p1 r c3p1 r c3p1 r | m2 b c3p1 r c3p1 r c3p1 r | "
+    "m2 b c3p1 r c3p1 r c3p1 r |",
+}
+
+
+def backbone_tensors(name: str) -> dict[str, Tensor]:
+    """The stored tensors of `name` ("alex" or "vgg"), verified.
+
+    Raises:
+        MissingExtraError: the package that ships them is not installed.
+        ModelError: the file is not the published one.
+    """
+    relative, expected = _FILES[name]
+    try:
+        path = Path(str(importlib.metadata.distribution(_DISTRIBUTION).locate_file(relative)))
+    except importlib.metadata.PackageNotFoundError as error:
+        raise MissingExtraError(_DISTRIBUTION, "dev") from error
+    if not path.is_file():
+        raise ModelError(f"{path} is missing; reinstall it with: pip install --force-reinstall {_DISTRIBUTION}")
+    if hashlib.sha256(path.read_bytes()).hexdigest() != expected:
+        raise ModelError(
+            f"{path} is not the published file; reinstall it with: pip install --force-reinstall {_DISTRIBUTION}"
+        )
+    tensors: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    return tensors
+
+
+class _BlurDown(nn.Module):
+    """Binomial 3x3 blur of stride 2 after reflection padding by 2 (Zhang 2019, arXiv 1904.11486)."""
+
+    kernel: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        row = torch.tensor([0.25, 0.5, 0.25])
+        self.register_buffer("kernel", (row[:, None] * row[None, :])[None, None], persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        channels = x.shape[1]
+        padded = F.pad(x, (2, 2, 2, 2), mode="reflect")
+        return F.conv2d(padded, self.kernel.expand(channels, 1, 3, 3), stride=2, groups=channels)
+
+
+class Backbone(nn.Module):
+    """A feature network with taps.
+
+    Args:
+        name: "alex" or "vgg".
+        tensors: as `backbone_tensors` gives them.
+
+    Shape:
+        - Input: (B, 3, H, W) in [0, 1], H and W at least 32.
+        - Output: five feature maps, (B, C_i, H_i, W_i).
+    """
+
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(self, name: str, tensors: dict[str, Tensor]) -> None:
+        super().__init__()
+        # Stored for pictures in [-1, 1]; folded so that pictures in [0, 1] go in: (2 x - 1 - shift) / scale.
+        self.register_buffer("shift", (1 + tensors["scaling_layer.shift"]) / 2, persistent=False)
+        self.register_buffer("scale", tensors["scaling_layer.scale"] / 2, persistent=False)
+        weights = [v for k, v in tensors.items() if k.startswith("net.") and k.endswith(".weight")]
+        biases = [v for k, v in tensors.items() if k.startswith("net.") and k.endswith(".bias")]
+        stages: list[list[nn.Module]] = [[]]
+        count = 0
+        for token in BACKBONES[name].split():
+            if token == "|":
+                stages.append([])
+            elif token[0] == "c":
+                stages[-1].append(_convolution(weights[count], biases[count], padding=int(token.split("p")[1])))
+                count += 1
+            else:
+                stages[-1].append(_plain_layer(token))
+        self.stages = nn.ModuleList(nn.Sequential(*stage) for stage in stages if stage)
+        self.requires_grad_(False).eval()
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        x = (x - self.shift) / self.scale
+        taps = []
+        for stage in self.stages:
+            x = stage(x)
+            taps.append(x)
+        return taps
+
+
+def _convolution(weight: Tensor, bias: Tensor, *, padding: int) -> nn.Conv2d:
+    out_channels, in_channels, kernel, _ = weight.shape
+    layer = nn.Conv2d(in_channels, out_channels, kernel, padding=padding)
+    layer.load_state_dict({"weight": weight, "bias": bias})
+    return layer
+
+
+def _plain_layer(token: str) -> nn.Module:
+    if token == "r":
+        return nn.ReLU()
+    if token == "b":
+        return _BlurDown()
+    return nn.MaxPool2d(int(token[1:]), stride=1)

@@ -1,0 +1,49 @@
+"""Where a change hides: texture and edges mask it, flat colour and the surroundings of clean lines do not.
+
+References:
+    Legge & Foley 1980, "Contrast masking in human vision", JOSA 70(12); the saturating form of the weight follows it.
+"""
+
+import torch
+from kornia.color import rgb_to_grayscale
+from kornia.filters import gaussian_blur2d, spatial_gradient
+from torch import Tensor
+from torch.nn import functional as F
+
+__all__ = ["masking_weights"]
+
+_HALF_SATURATION = 0.04  # local contrast, in [0, 1] units, at which half of the full weight is reached
+_NEIGHBOURHOOD = 9  # a place counts as texture only if everything this near, in pixels, is busy too
+
+
+def masking_weights(x: Tensor, *, floor: float) -> Tensor:
+    """How much of the largest perturbation each pixel may carry.
+
+    Texture is the local standard deviation, eroded: beside a clean line one half of the neighbourhood is flat, and the
+    flat half counts. Edges count at the pixels of the edge itself only.
+
+    Args:
+        x: pictures, (B, 3, H, W) in [0, 1].
+        floor: weight of perfectly flat colour, [0, 1].
+
+    Returns:
+        Weights (B, 1, H, W) in [floor, 1].
+    """
+    grey = rgb_to_grayscale(x)
+    mean, mean_of_square = _blur(grey, 1.5), _blur(grey**2, 1.5)
+    deviation = (mean_of_square - mean**2).clamp_min(0).sqrt()
+    texture = -F.max_pool2d(-_pad(deviation, _NEIGHBOURHOOD // 2), _NEIGHBOURHOOD, stride=1)
+    edge = 0.5 * spatial_gradient(_blur(grey, 0.7), order=1).pow(2).sum(2).sqrt()
+    contrast = torch.maximum(_blur(texture, 2.0), edge)
+    return floor + (1 - floor) * contrast / (contrast + _HALF_SATURATION)
+
+
+def _blur(x: Tensor, sigma: float) -> Tensor:
+    size = 2 * int(3 * sigma + 0.5) + 1
+    if min(x.shape[-2:]) <= size // 2:  # reflection padding needs more pixels than this
+        return x
+    return gaussian_blur2d(x, (size, size), (sigma, sigma))
+
+
+def _pad(x: Tensor, width: int) -> Tensor:
+    return F.pad(x, (width, width, width, width), mode="replicate")

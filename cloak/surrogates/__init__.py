@@ -1,0 +1,30 @@
+"""Models behind one interface, the catalogue of known ones, and where they lie on this machine."""
+
+from cloak.surrogates.base import Surrogate
+from cloak.surrogates.catalogue import CATALOGUE, GROUPS, CatalogueEntry, ModelFile, catalogue_entry
+from cloak.surrogates.embedded import EMBEDDED_NAMES
+from cloak.surrogates.ensemble import Ensemble
+from cloak.surrogates.inspection import Header, read_header
+from cloak.surrogates.loading import load_surrogate
+from cloak.surrogates.store import installed, model_path, models_folder, resolve_models, verify
+from cloak.surrogates.tiny_autoencoder import TinyAutoencoder
+
+__all__ = [
+    "CATALOGUE",
+    "EMBEDDED_NAMES",
+    "GROUPS",
+    "CatalogueEntry",
+    "Ensemble",
+    "Header",
+    "ModelFile",
+    "Surrogate",
+    "TinyAutoencoder",
+    "catalogue_entry",
+    "installed",
+    "load_surrogate",
+    "model_path",
+    "models_folder",
+    "read_header",
+    "resolve_models",
+    "verify",
+]

@@ -1,0 +1,98 @@
+"""What every stand-in model promises: [0, 1] pictures of any size in, float32 out, gradients all the way."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, final
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import Self
+
+from cloak.errors import UsageError
+from cloak.surrogates.padding import check_size, pad_to_multiple
+
+__all__ = ["Surrogate"]
+
+
+class Surrogate(ABC):
+    """A model that pictures are protected against.
+
+    Subclasses fill in the three hooks; they convert between [0, 1] and their own range there, once.
+
+    Args:
+        module: the network; it is frozen and put into evaluation mode.
+        name: name in the catalogue, or that of the file or folder it came from.
+        family: models of one family share a latent space, e.g. "sd1", "flux2", "miniature".
+        downscale: pixels of the picture for each one of the latent, along a side.
+        capabilities: some of encode, decode, denoise, embed_text, embed_image.
+        revision: pinned revision of the published model, None when unknown.
+        sha256: of the weight file(s), None when unknown.
+        embedded: whether the weights ship with this package.
+    """
+
+    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+    def __init__(
+        self, module: nn.Module, *, name: str, family: str, downscale: int, capabilities: frozenset[str]
+    ) -> None:
+        self.module = module.eval().requires_grad_(False)
+        self.name, self.family, self.downscale, self.capabilities = name, family, downscale, capabilities
+        self.revision: str | None = None
+        self.sha256: str | None = None
+        self.embedded = False
+        self.device, self.dtype = torch.device("cpu"), torch.float32
+
+    @abstractmethod
+    def _features(self, x: Tensor) -> list[Tensor]:
+        """Encoder maps from fine to coarse, the latent last, of a padded float32 picture in [0, 1]."""
+
+    @abstractmethod
+    def _encode(self, x: Tensor) -> Tensor:
+        """Scaled latent of a padded float32 picture in [0, 1]."""
+
+    @abstractmethod
+    def _decode(self, z: Tensor) -> Tensor:
+        """Picture, nominally [0, 1], of a scaled float32 latent."""
+
+    def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Self:
+        """Move the network, and set the type it computes in; what goes in and comes out stays float32."""
+        self.device, self.dtype = torch.device(device), dtype or self.dtype
+        nn.Module.to(self.module, device=self.device, dtype=self.dtype)  # that of diffusers warns without a reason
+        return self
+
+    @final
+    def encode(self, x: Tensor) -> Tensor:
+        """Mean of the posterior in the scaled units that the family's denoiser works in.
+
+        Shape:
+            - Input: (B, 3, H, W), [0, 1], H and W at least 8; padded to a multiple of `downscale`.
+            - Output: (B, C, ceil(H / downscale), ceil(W / downscale)), float32.
+        """
+        self._require("encode")
+        return self._encode(self._prepare(x)).float()
+
+    @final
+    def decode(self, z: Tensor, size: tuple[int, int] | None = None) -> Tensor:
+        """Picture of a scaled latent, nominally [0, 1] but not clamped, float32; cropped to `size` (H, W) if given."""
+        self._require("decode")
+        picture = self._decode(z.to(self.device).float()).float()
+        return picture if size is None else picture[..., : size[0], : size[1]]
+
+    @final
+    def see(self, x: Tensor) -> Tensor:
+        """What the model makes of a picture: decode(encode(x)), (B, 3, H, W) as `x`."""
+        return self.decode(self.encode(x), (x.shape[-2], x.shape[-1]))
+
+    @final
+    def features(self, x: Tensor) -> list[Tensor]:
+        """Encoder maps (B, C, h, w) from fine to coarse, float32; the last one is the latent of `encode`."""
+        self._require("encode")
+        return [map_.float() for map_ in self._features(self._prepare(x))]
+
+    def _prepare(self, x: Tensor) -> Tensor:
+        check_size(x)
+        return pad_to_multiple(x.to(self.device).float(), self.downscale)
+
+    def _require(self, capability: str) -> None:
+        if capability not in self.capabilities:
+            able = ", ".join(sorted(self.capabilities))
+            raise UsageError(f"The model {self.name!r} cannot {capability}; it can: {able}.")
