@@ -1,0 +1,329 @@
+"""Distil a tiny student from a published autoencoder; the gradient is what must agree, not only the latent.
+
+The student is fitted on pairs (picture, perturbed picture). Perturbations are noise and, mostly, attacks in progress: a
+pool of pictures each of which takes one sign step per visit, on the teacher's gradient or on the student's own (so the
+student is corrected where it would be exploited). Two phases:
+
+1. *forced*: each level of the student maps the teacher's features before it to the teacher's features after it, which
+   makes four shallow problems out of one deep one (FitNets, Romero et al. 2015, arXiv 1412.6550);
+2. *end to end*: features, latent and round trip along the student's own path, and the **differences** between the two
+   pictures of a pair, each relative to the size of the teacher's difference. Matching differences in the directions
+   that attacks take is a finite-difference form of matching input gradients (Sobolev training, Czarnecki et al. 2017,
+   arXiv 1706.04859).
+
+    python eval/training/distil.py flux2 --art ART --emoji PACKAGE... --weights WEIGHTS --work DIR --minutes 80
+
+Stops when the minutes of computing are used up, however often it was interrupted; the state in DIR is saved every five.
+"""
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from kornia.filters import gaussian_blur2d
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "eval"), str(Path(__file__).parent)]
+
+from pictures import PictureSampler, load_art, render_emoji  # noqa: E402
+
+from cloak.surrogates.tiny import TinyDecoder, TinyEncoder  # noqa: E402
+from cloak_eval.teachers import level_outputs, load_taef2, load_vaelight  # noqa: E402
+
+ENCODERS = {
+    "flux2": {"channels": 64, "latent_channels": 32, "blocks": (2, 3, 3), "side_path": True},
+    "sd1": {"channels": 32, "latent_channels": 4, "blocks": (1, 2, 2), "side_path": False},
+}
+DECODERS = {"flux2": {"channels": 64, "latent_channels": 32, "blocks": (3, 3, 1, 1), "side_path": True}}
+FORCED_SHARE = {"flux2": 0.4, "sd1": 0.0}
+
+
+class Teacher:
+    """A frozen published model in bfloat16; hints are None where its structure has no comparable level."""
+
+    def __init__(self, family: str, folder: Path) -> None:
+        self.decoder: nn.Module | None = None
+        if family == "flux2":
+            self.encoder, self.decoder = load_taef2(folder)
+        else:
+            self.encoder = load_vaelight(folder)
+        for model in (self.encoder, self.decoder):
+            if model is not None:
+                model.to(torch.bfloat16).to(memory_format=torch.channels_last)
+
+    def encode_levels(self, x: Tensor) -> list[Tensor | None]:
+        x = x.to(torch.bfloat16, memory_format=torch.channels_last)
+        if self.decoder is None:
+            return [None, None, None, self.encoder(2 * x - 1)]
+        return list(level_outputs(self.encoder, x, self.encoder.level_ends))
+
+    def decode_levels(self, z: Tensor) -> list[Tensor]:
+        return level_outputs(self.decoder, z, self.decoder.level_ends)
+
+
+def seen_change(before: Tensor, after: Tensor) -> Tensor:
+    """What attacks through the decoder maximise: low and middle frequencies of the change, one number per picture."""
+    change = (after - before).float()
+    low, fine = gaussian_blur2d(change, (19, 19), (3.0, 3.0)), gaussian_blur2d(change, (7, 7), (0.8, 0.8))
+    return (low**2).mean((1, 2, 3)) + 0.5 * ((fine - low) ** 2).mean((1, 2, 3))
+
+
+@dataclass
+class Visit:
+    """One picture of the pool under attack."""
+
+    x: Tensor
+    delta: Tensor
+    epsilon: float
+    steps_left: int
+    on_teacher: bool
+    weights: Tensor
+
+
+class AttackPool:
+    """Pictures under attack; each visit takes one sign step, and a picture leaves after a random number of them."""
+
+    def __init__(self, sampler: PictureSampler, *, size: int, crop: int, generator: torch.Generator) -> None:
+        self.sampler, self.crop, self.generator = sampler, crop, generator
+        self.visits = [self._fresh() for _ in range(size)]
+
+    def _fresh(self) -> Visit:
+        draw = torch.rand(5, generator=self.generator)
+        x = self.sampler.crop(self.crop)
+        epsilon = float(2 + 6 * draw[0]) / 255
+        delta = epsilon * (2 * torch.rand(x.shape, generator=self.generator) - 1)
+        return Visit(
+            x,
+            delta,
+            epsilon,
+            int(1 + 11 * draw[1]),
+            bool(draw[2] < 0.6),
+            torch.randn(4, generator=self.generator),
+        )
+
+    def draw(self, count: int) -> list[int]:
+        return torch.randperm(len(self.visits), generator=self.generator)[:count].tolist()
+
+    def step(self, index: int, gradient: Tensor) -> None:
+        visit = self.visits[index]
+        visit.steps_left -= 1
+        if visit.steps_left <= 0:
+            self.visits[index] = self._fresh()
+            return
+        delta = visit.delta + visit.epsilon / 4 * gradient.sign()
+        visit.delta = (visit.x + delta.clamp(-visit.epsilon, visit.epsilon)).clamp(0, 1) - visit.x
+
+
+def relative(error: Tensor, reference: Tensor) -> Tensor:
+    """Mean squared error over the mean square of the reference."""
+    return error.float().pow(2).mean() / reference.float().pow(2).mean().clamp_min(1e-8)
+
+
+def spread(reference: Tensor) -> Tensor:
+    return reference.float() - reference.float().mean((0, 2, 3), keepdim=True)
+
+
+def level_losses(
+    levels: list[nn.Module], start: Tensor, hints: list[Tensor | None], *, forced: bool
+) -> tuple[list[Tensor], Tensor]:
+    """Relative feature errors of each level, and the last output along the chosen path."""
+    losses, x = [], start
+    for level, hint in zip(levels, hints, strict=True):
+        x = level(x)
+        if hint is not None:
+            losses.append(relative(x - hint, spread(hint)))
+            if forced:
+                x = hint.float()
+    return losses, x
+
+
+class Distillation:
+    """The student, its optimiser and one training step."""
+
+    def __init__(self, family: str, teacher: Teacher, pool: AttackPool, *, pairs: int) -> None:
+        self.family, self.teacher, self.pool, self.pairs = family, teacher, pool, pairs
+        self.encoder = TinyEncoder(**ENCODERS[family]).to(memory_format=torch.channels_last)
+        self.decoder = None
+        if family in DECODERS:
+            self.decoder = TinyDecoder(**DECODERS[family]).to(memory_format=torch.channels_last)
+        parameters = [p for m in self.models() for p in m.parameters()]
+        self.optimiser = torch.optim.AdamW(parameters, lr=1e-3, betas=(0.9, 0.98), weight_decay=1e-4)
+
+    def models(self) -> list[nn.Module]:
+        return [self.encoder] if self.decoder is None else [self.encoder, self.decoder]
+
+    def _teach(self, x: Tensor, xp: Tensor) -> tuple[list, list, Tensor]:
+        """Teacher's levels for clean and perturbed pictures, and the teacher's attack gradient on the latter."""
+        with torch.no_grad():
+            clean = self.teacher.encode_levels(x)
+            clean_out = self.teacher.decode_levels(clean[-1]) if self.decoder is not None else []
+        xp = xp.requires_grad_()
+        hot = self.teacher.encode_levels(xp)
+        hot_out = self.teacher.decode_levels(hot[-1]) if self.decoder is not None else []
+        if self.decoder is not None:
+            goal = seen_change(clean_out[-1], hot_out[-1]).sum()
+        else:
+            goal = ((hot[-1] - clean[-1]).float() ** 2).mean((1, 2, 3)).sum()
+        (gradient,) = torch.autograd.grad(goal, xp)
+        join = [None if a is None else torch.cat([a, b.detach()]) for a, b in zip(clean, hot, strict=True)]
+        join_out = [torch.cat([a, b.detach()]) for a, b in zip(clean_out, hot_out, strict=True)]
+        return join, join_out, gradient
+
+    def step(self, *, forced: bool) -> dict[str, float]:
+        indices = self.pool.draw(self.pairs)
+        visits = [self.pool.visits[i] for i in indices]
+        x = torch.stack([v.x for v in visits])
+        xp = x + torch.stack([v.delta for v in visits])
+        hints, hints_out, teacher_gradient = self._teach(x, xp.clone())
+        both = torch.cat([x, xp]).contiguous(memory_format=torch.channels_last).requires_grad_(not forced)
+        with torch.autocast("cpu", torch.bfloat16):
+            losses, latent = level_losses(self.encoder.levels(), both, hints, forced=forced)
+            out_losses, picture = [], None
+            if self.decoder is not None:
+                start = hints[-1].float() if forced else latent
+                out_losses, picture = level_losses(
+                    self.decoder.levels(), 3 * torch.tanh(start / 3), hints_out, forced=forced
+                )
+        loss = sum(losses) + sum(out_losses)
+        report = {f"e{i}": float(v.detach()) for i, v in enumerate(losses)}
+        report |= {f"d{i}": float(v.detach()) for i, v in enumerate(out_losses)}
+        student_gradient = None
+        if not forced:
+            difference, extra = self._difference(latent, hints[-1])
+            report |= {"dz": float(difference.detach())} | extra
+            loss = loss + difference
+            if picture is not None:
+                shift, extra = self._difference(picture, hints_out[-1])
+                low, extra = self._difference(self._low(picture), self._low(hints_out[-1]))
+                report |= {"dx": float(shift.detach()), "dlow": float(low.detach()), "low_cos": extra["cos"]}
+                loss = loss + shift + low
+                goal = seen_change(*picture.float().chunk(2)).sum()
+                (student_gradient,) = torch.autograd.grad(goal, both, retain_graph=True)
+                student_gradient = student_gradient.chunk(2)[1]
+                report["grad_cos"] = float(
+                    nn.functional.cosine_similarity(student_gradient.flatten(1), teacher_gradient.flatten(1)).mean()
+                )
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_([p for m in self.models() for p in m.parameters()], 1.0)
+        self.optimiser.step()
+        for row, index in enumerate(indices):
+            on_teacher = visits[row].on_teacher or student_gradient is None
+            self.pool.step(index, (teacher_gradient if on_teacher else student_gradient)[row])
+        return report
+
+    @staticmethod
+    def _low(x: Tensor) -> Tensor:
+        return gaussian_blur2d(x.float(), (19, 19), (3.0, 3.0))
+
+    @staticmethod
+    def _difference(student: Tensor, teacher: Tensor) -> tuple[Tensor, dict[str, float]]:
+        """Per-pair relative error of the change, capped so that pairs with hardly any change don't rule."""
+        clean, hot = student.float().chunk(2)
+        clean_t, hot_t = teacher.float().chunk(2)
+        ours, theirs = (hot - clean).flatten(1), (hot_t - clean_t).flatten(1)
+        floor = 0.02 * clean_t.flatten(1).var(1)
+        error = ((ours - theirs) ** 2).mean(1) / ((theirs**2).mean(1) + floor)
+        cosine = nn.functional.cosine_similarity(ours, theirs).mean()
+        return error.mean(), {"cos": float(cosine.detach())}
+
+    def state(self) -> dict:
+        return {"models": [m.state_dict() for m in self.models()], "optimiser": self.optimiser.state_dict()}
+
+    def load(self, state: dict) -> None:
+        for model, weights in zip(self.models(), state["models"], strict=True):
+            model.load_state_dict(weights)
+        self.optimiser.load_state_dict(state["optimiser"])
+
+
+def learning_rate(done: float, *, forced_share: float, peak: float) -> float:
+    """Warm-up over 1 %, then cosine to 2 % of the peak; halved when the end-to-end phase begins."""
+    warm = min(1.0, done / 0.01 + 0.02)
+    cosine = 0.02 + 0.98 * 0.5 * (1 + torch.cos(torch.tensor(min(done, 1.0) * torch.pi)).item())
+    return peak * warm * cosine * (0.6 if done > forced_share > 0 else 1.0)
+
+
+def export(run: Distillation, folder: Path, seconds: float, step: int) -> None:
+    """fp16 safetensors with the architecture in the header's metadata."""
+    parts = {"encoder": (run.encoder, ENCODERS[run.family])}
+    if run.decoder is not None:
+        parts["decoder"] = (run.decoder, DECODERS[run.family])
+    for part, (model, config) in parts.items():
+        tensors = {k: v.detach().to(torch.float16).contiguous() for k, v in model.state_dict().items()}
+        metadata = {
+            "architecture": json.dumps(config),
+            "family": run.family,
+            "steps": str(step),
+            "seconds": str(int(seconds)),
+        }
+        save_file(tensors, folder / f"{run.family}_{part}.safetensors", metadata=metadata)
+
+
+def save(run: Distillation, folder: Path, seconds: float, step: int) -> None:
+    temporary = folder / "state.tmp"
+    torch.save(run.state() | {"seconds": seconds, "step": step}, temporary)
+    temporary.rename(folder / "state.pt")
+    export(run, folder, seconds, step)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("family", choices=sorted(ENCODERS))
+    parser.add_argument("--art", type=Path, required=True, help="folder of artists' folders of JPEG pictures")
+    parser.add_argument("--emoji", type=Path, nargs="*", default=[], help="unpacked @iconify-json packages")
+    parser.add_argument("--weights", type=Path, required=True, help="folder of the teachers' safetensors")
+    parser.add_argument("--work", type=Path, required=True, help="state, log and exported weights go here")
+    parser.add_argument("--minutes", type=float, default=80, help="computing time, over all runs together")
+    parser.add_argument("--crop", type=int, default=192, help="training crop, pixels")
+    parser.add_argument("--pairs", type=int, default=2, help="pairs of clean and perturbed crops per step")
+    parser.add_argument("--rate", type=float, default=1.5e-3, help="peak learning rate")
+    parser.add_argument("--seed", type=int, default=0)
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = arguments()
+    options.work.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(options.seed)
+    generator = torch.Generator().manual_seed(options.seed + int(time.time()))  # a resumed run sees new pictures
+    art = load_art(options.art)
+    emoji = render_emoji(options.emoji, per_package=400, generator=torch.Generator().manual_seed(options.seed))
+    sampler = PictureSampler(art, emoji, art_share=0.65, generator=generator)
+    pool = AttackPool(sampler, size=48, crop=options.crop, generator=generator)
+    run = Distillation(options.family, Teacher(options.family, options.weights), pool, pairs=options.pairs)
+    seconds, step, state = 0.0, 0, options.work / "state.pt"
+    if state.exists():
+        saved = torch.load(state, weights_only=True)
+        run.load(saved)
+        seconds, step = saved["seconds"], saved["step"]
+    limit, share = options.minutes * 60, FORCED_SHARE[options.family]
+    last_save, sums, count = seconds, {}, 0
+    with (options.work / "log.jsonl").open("a") as log:
+        while seconds < limit:
+            begin, done = time.perf_counter(), seconds / limit
+            for group in run.optimiser.param_groups:
+                group["lr"] = learning_rate(done, forced_share=share, peak=options.rate)
+            report = run.step(forced=done < share)
+            step, seconds = step + 1, seconds + time.perf_counter() - begin
+            for name, value in report.items():
+                sums[name] = sums.get(name, 0.0) + value
+            count += 1
+            if step % 25 == 0:
+                means = {k: round(v / count, 4) for k, v in sums.items()}
+                log.write(json.dumps({"step": step, "seconds": round(seconds), **means}) + "\n")
+                log.flush()
+                sums, count = {}, 0
+            if seconds - last_save > 300:
+                save(run, options.work, seconds, step)
+                last_save = seconds
+    save(run, options.work, seconds, step)
+
+
+if __name__ == "__main__":
+    main()
