@@ -16,7 +16,7 @@ from cloak.config import ProtectConfig
 from cloak.effect import ModelEffect, measure_effect
 from cloak.errors import UsageError
 from cloak.image import read_picture
-from cloak.perceptual import lpips
+from cloak.perceptual import lpips, standard_lpips
 from cloak.surrogates import Surrogate, load_surrogate, resolve_models
 from cloak.verdict import verdict_for
 
@@ -44,7 +44,7 @@ class FileFacts(_Record):
 
     name: str
     sha256: str
-    bytes: int
+    bytes: int | None = Field(description="Size of the file; null for a picture that came from memory.")
     width: int
     height: int
     mode: str
@@ -71,6 +71,9 @@ class VisibilityFigures(_Record):
     delta_e_p95: float = Field(description="95th percentile of CIEDE2000.")
     lpips: float = Field(description="Perceptual distance, backbone as named.")
     lpips_backbone: str
+    lpips_standard: float | None = Field(
+        description="The original LPIPS, AlexNet backbone; null where its weights are not on this machine."
+    )
     lpips_vgg: float | None = Field(
         description="The same with the VGG16 backbone, at most 512 px short side; null if not measured."
     )
@@ -162,14 +165,16 @@ def measure_visibility(x: Tensor, y: Tensor, *, vgg: bool = True) -> VisibilityF
     metric = lpips("alex")
     squared, structure = _in_bands(x, y)
     small = x.shape[-2] * x.shape[-1] <= 1.5e6
+    standard = standard_lpips("alex")
     return VisibilityFigures(
         max_change=255 * float((y - x).abs().max()),
         mean_change=255 * float((y - x).abs().mean()),
         psnr=None if squared == 0 else -10 * float(torch.log10(torch.tensor(squared))),
-        ssim=structure,
+        ssim=min(1.0, structure),  # rounding can exceed it a little
         delta_e_p95=delta_e_percentile(x, y),
         lpips=metric.measure(x, y),
         lpips_backbone=metric.name,
+        lpips_standard=None if standard is None else standard.measure(x, y),
         lpips_vgg=lpips("vgg").measure(x, y) if vgg and small else None,
     )
 
@@ -179,11 +184,11 @@ def _in_bands(x: Tensor, y: Tensor) -> tuple[float, float]:
     squared = structure = rows = 0.0
     for top in range(0, x.shape[-2], _BAND):
         first, second = x[..., top : top + _BAND, :], y[..., top : top + _BAND, :]
+        count = min(_BAND, x.shape[-2] - top)
+        squared += count * float((first - second).pow(2).mean())
         if min(first.shape[-2:]) < 11:  # SSIM's window does not fit: repeat the last rows and columns
             pad = (0, max(0, 11 - first.shape[-1]), 0, max(0, 11 - first.shape[-2]))
             first, second = (torch.nn.functional.pad(p, pad, mode="replicate") for p in (first, second))
-        count = min(_BAND, x.shape[-2] - top)
-        squared += count * float((first - second).pow(2).mean())
         structure += count * float(ssim(first, second, window_size=11).mean())
         rows += count
     return squared / rows, structure / rows

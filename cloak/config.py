@@ -50,5 +50,5 @@ class ProtectConfig(BaseModel):
     )
 
     def digest(self) -> str:
-        """sha256 of the settings that change the output's bytes; resume and certificates compare it."""
+        """sha256 of all settings; resume and certificates compare it."""
         return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()

@@ -1,6 +1,7 @@
 """What a cloak does to a model, measured beside random noise of the same visibility (DESIGN section 6)."""
 
 import io
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -13,7 +14,7 @@ from cloak.perceptual import LPIPS, low_frequency_rms, match_colours, middle_ban
 from cloak.surrogates import Surrogate
 from cloak.targets import Target, style_distance
 from cloak.transforms import Blur, Resize
-from cloak.views import resized, scale_for
+from cloak.views import for_models, resized, scale_for
 
 __all__ = ["BATTERY", "ModelEffect", "Seen", "SizedEffect", "measure_effect", "noise_like"]
 
@@ -33,7 +34,7 @@ class Seen(_Record):
         description="The same after the attacker matched colour mean and covariance back."
     )
     texture: float = Field(description="RMS of the change in the middle band, sigma 0.8 minus 5 px at 256 px.")
-    lpips: float = Field(description="Perceptual distance between the two views.")
+    lpips: float = Field(description="Perceptual distance between the two views, at 256 px short side.")
 
 
 class SizedEffect(_Record):
@@ -110,20 +111,21 @@ class _Views:
 
     def __init__(self, surrogate: Surrogate, x: Tensor, cloaked: Tensor, side: int, metric: LPIPS) -> None:
         self.surrogate, self.side, self.metric = surrogate, side, metric
-        self.before, self.after = (resized(p, scale_for(p, side)) for p in (x, cloaked))
+        self.before, self.after = (for_models(resized(p, scale_for(p, side))) for p in (x, cloaked))
         self.visible = metric.measure(self.before, self.after)
         self.noise = noise_like(self.before, self.visible, metric)
         self.latent, self.latent_after, self.latent_noise = (
             surrogate.encode(p) for p in (self.before, self.after, self.noise)
         )
         if "decode" in surrogate.capabilities:
-            size = (self.before.shape[-2], self.before.shape[-1])
-            self.seen, self.seen_after = (surrogate.decode(z, size) for z in (self.latent, self.latent_after))
+            self.seen, self.seen_after = (self._decode(z) for z in (self.latent, self.latent_after))
+
+    def _decode(self, latent: Tensor) -> Tensor:
+        return self.surrogate.decode(latent, (self.before.shape[-2], self.before.shape[-1])).to(self.before.device)
 
     def effect(self) -> SizedEffect:
-        size = (self.before.shape[-2], self.before.shape[-1])
         cloak = self._moved(self.seen_after)
-        noise = self._moved(self.surrogate.decode(self.latent_noise, size))
+        noise = self._moved(self._decode(self.latent_noise))
         change = float(low_frequency_rms(self.after - self.before))
         return SizedEffect(
             short_side=self.side,
@@ -140,7 +142,7 @@ class _Views:
             low_frequency=float(low_frequency_rms(change)),
             after_colour_match=float(low_frequency_rms(match_colours(seen, self.seen) - self.seen)),
             texture=float(middle_band(change).pow(2).mean().sqrt()),
-            lpips=self.metric.measure(self.seen.clamp(0, 1), seen.clamp(0, 1)),
+            lpips=self.metric.measure(*(resized(view.clamp(0, 1), scale_for(view, 256)) for view in (self.seen, seen))),
         )
 
     def latent_shift(self, latent: Tensor) -> float:
@@ -150,7 +152,7 @@ class _Views:
     def pull(self, latent: Tensor, goal: Tensor) -> float:
         """The part of the way to the target's latent that was covered."""
         way = goal - self.latent
-        return float(((latent - self.latent) * way).sum() / way.pow(2).sum())
+        return float(((latent - self.latent) * way).sum() / way.pow(2).sum().clamp_min(1e-12))
 
     def style(self, target: Target) -> float:
         goal = target.at(self.before.shape)
@@ -175,18 +177,24 @@ class _Views:
 
 
 def noise_like(x: Tensor, visibility: float, metric: LPIPS) -> Tensor:
-    """The control: Gaussian noise on `x` (1, 3, H, W), rounded to 8 bits, with LPIPS `visibility` within 3 %."""
+    """The control: Gaussian noise on `x` (1, 3, H, W), rounded to 8 bits, with LPIPS `visibility` within 4 %."""
+    if visibility <= 0:
+        return x
     draw = torch.randn(x.shape, generator=torch.Generator().manual_seed(_NOISE_SEED)).to(x)
     distance = metric.from_original(x)
-    low, high, sigma = 0.0, 0.5, 4 / 255
+    low, high, sigma, power = 0.0, 0.5, 3.5 / 255, 2.5
+    earlier: tuple[float, float] | None = None
     noisy = x
-    for _ in range(14):
+    for _ in range(12):
         noisy = ((x + sigma * draw).clamp(0, 1) * 255).round() / 255
-        value = distance(noisy)
-        if abs(value - visibility) <= 0.03 * visibility:
+        value = max(distance(noisy), 1e-9)
+        if abs(value - visibility) <= 0.04 * visibility:
             break
         low, high = (sigma, high) if value < visibility else (low, sigma)
-        guess = sigma * (visibility / max(value, 1e-9)) ** 0.4
+        if earlier is not None and earlier[0] != sigma and earlier[1] != value:  # the local power law
+            power = min(6.0, max(1.0, math.log(value / earlier[1]) / math.log(sigma / earlier[0])))
+        earlier = (sigma, value)
+        guess = sigma * (visibility / value) ** (1 / power)
         sigma = guess if low < guess < high else (low + high) / 2
     return noisy
 

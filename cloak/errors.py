@@ -77,12 +77,18 @@ class MissingModelError(CloakError):
 
 
 class MissingExtraError(CloakError):
-    """An optional package is not installed; the message names the extra."""
+    """A package is not installed; the message names the command that brings it.
+
+    Args:
+        package: name of the distribution.
+        extra: dependency group of artcloak that holds it; "" for one that artcloak always needs.
+    """
 
     exit_code = 5
 
-    def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"This needs the package {package!r}; install it with: pip install 'artcloak[{extra}]'")
+    def __init__(self, package: str, extra: str = "") -> None:
+        what = f"'artcloak[{extra}]'" if extra else package
+        super().__init__(f"This needs the package {package!r}; install it with: pip install {what}")
 
 
 class ModelError(CloakError):

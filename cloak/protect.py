@@ -15,7 +15,7 @@ from torch import Tensor
 
 from cloak import __version__
 from cloak.attacks import PGD
-from cloak.budgets import STRENGTHS, Linf, PerceptualBudget, StrengthLevel, Visibility, fit_scale
+from cloak.budgets import STRENGTHS, PerceptualBudget, StrengthLevel, Visibility, fit_scale
 from cloak.certificate import (
     Certificate,
     FileFacts,
@@ -48,7 +48,13 @@ Loss = Callable[[Tensor], Tensor]
 Measure = Callable[[Tensor], Visibility]
 Source = Path | str | bytes | Any
 _EXTENSIONS = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "tiff": ".tif", "avif": ".avif", "bmp": ".bmp"}
-_CHECKPOINTS = (0.35, 0.6, 0.85)  # shares of the steps after which the radius is set anew from the measured visibility
+_FIXED_MEMORY = 1_200_000_000  # bytes: torch, weights and a megapixel picture
+_CHECKPOINTS = (
+    0.25,
+    0.45,
+    0.65,
+    0.85,
+)  # shares of the steps after which the radius is set anew from the measured visibility
 
 
 @dataclass(frozen=True)
@@ -111,6 +117,12 @@ def protect(
     return result
 
 
+def _activation_bytes(surrogate: Surrogate) -> int:
+    """What one gradient keeps for each pixel looked at, measured: full-size autoencoders take ten times a tiny one."""
+    large = sum(parameter.numel() for parameter in surrogate.module.parameters()) > 20_000_000
+    return 40_000 if large else 4_500
+
+
 class Protector:
     """Protects pictures with one configuration; models are loaded once, at the first picture.
 
@@ -150,10 +162,7 @@ class _Run:
         self.path = Path(source) if isinstance(source, str | Path) else None
         self.source = self.path if self.path is not None else source
         self.destination = self._destination(output)
-        if self.destination is not None and self.destination.exists() and not overwrite:
-            raise OutputError(
-                f"{self.destination} exists already; choose another name or allow overwriting with --overwrite."
-            )
+        self._check_destination(overwrite)
         self.overwrite = overwrite
         self.level: StrengthLevel = STRENGTHS[self.config.strength]
         self.effort: EffortLevel = EFFORTS[self.config.effort]
@@ -161,6 +170,20 @@ class _Run:
         self.generator = torch.Generator().manual_seed(self.config.seed)
         self.begin = time.perf_counter()
         self.taken = 0
+
+    def _check_destination(self, overwrite: bool) -> None:
+        """Refuse before any computing what could not be written after it."""
+        if self.destination is None:
+            return
+        if not self.destination.parent.is_dir():
+            raise OutputError(f"The folder {self.destination.parent} does not exist; create it or choose another one.")
+        present = [path for path in (self.destination, self.destination.with_suffix(".json")) if path.exists()]
+        if self.path is not None and self.path.exists() and any(path.samefile(self.path) for path in present):
+            raise OutputError(f"{self.destination} is the input itself, which is never changed; choose another name.")
+        if present and not overwrite:
+            raise OutputError(
+                f"{present[0]} exists already; choose another name or allow overwriting with --overwrite."
+            )
 
     def _destination(self, output: Path | str | None) -> Path | None:
         if self.path is None:
@@ -170,7 +193,7 @@ class _Run:
     def steps(self) -> Iterator[Step]:
         yield self._step("read", message="reading")
         document = read_picture(self.source)
-        scene = Scene(document, floor=self.level.floor)
+        scene = Scene(document, flat=self.level.flat)
         yield self._step("models", message="loading models")
         surrogates = self.protector.surrogates
         yield self._step("prepare", message="looking at the original")
@@ -203,7 +226,7 @@ class _Run:
         transforms = self.method.transforms()
         prepared = []
         for view, probability in views:
-            original = view.look(scene.working)
+            original = view.look(scene.working).to(self.protector.device)
             losses = [self.method.loss(surrogate, original, target) for surrogate in surrogates]
             present = [loss for loss in losses if loss is not None]
             if not present:
@@ -219,26 +242,28 @@ class _Run:
 
     def _side(self) -> int:
         """Short side of the whole view: the effort's, or less where memory is short."""
-        activations = 12_000 * max(1, len(self.protector.surrogates))  # bytes per pixel looked at, measured
-        room = max(0, self.config.max_memory - 1_200_000_000)
-        return int(min(self.effort.side, max(128, (room / activations / 1.5) ** 0.5) // 8 * 8))
+        room = max(0, self.config.max_memory - _FIXED_MEMORY)
+        pixels = room / sum(_activation_bytes(surrogate) for surrogate in self.protector.surrogates)
+        square = math.sqrt(pixels / 1.5)  # pictures are longer than wide
+        return int(min(self.effort.side, max(128, square)) // 8 * 8)
 
     def _optimise(self, scene: Scene, loss: Loss | None) -> Iterator[tuple[Step, Tensor]]:
         """Steps of the attack on the working picture, with the change so far, (1, 3, h, w)."""
-        budget = Linf(self.level.radius, weights=scene.working_weights())
-        attack = PGD(budget, config=self.method.optimiser(self.effort.steps), generator=self.generator)
+        ball = scene.ball(self.level.radius).to(self.protector.device)
+        attack = PGD(ball, config=self.method.optimiser(self.effort.steps), generator=self.generator)
         if loss is None or attack.config.steps == 0:
             draw = torch.rand(scene.working.shape, generator=self.generator) * 2 - 1
-            yield self._step("attack", index=0, total=0), draw * budget.radius
+            yield self._step("attack", index=0, total=0), draw * ball.radius.cpu()
             return
         capped = PerceptualBudget(self.level.caps, metric=lpips("alex"))
         measure = capped.measure_from(scene.working)
         checkpoints = {round(share * attack.config.steps) for share in _CHECKPOINTS}
         started = time.perf_counter()
-        for step in attack.steps(scene.working, loss):
+        for step in attack.steps(scene.working.to(self.protector.device), loss):
             self.taken = step.index
+            x = step.x.cpu()
             if step.index in checkpoints:
-                share = measure(capped.realise(step.x)).share_of(self.level.caps)
+                share = measure(capped.realise(x)).share_of(self.level.caps)
                 attack.rescale(self._radius_factor(attack.budget.epsilon, share))
             each = (time.perf_counter() - started) / step.index
             yield (
@@ -249,20 +274,20 @@ class _Run:
                     eta_seconds=each * (step.total - step.index) + 4 * each,
                     loss=step.loss,
                     distance=step.distance,
-                    preview=lambda x=step.x: x,
+                    preview=lambda x=x: x,
                 ),
-                step.x - scene.working,
+                x - scene.working,
             )
 
     def _radius_factor(self, radius: float, share: float) -> float:
         """How to change the radius so that the cap is just reached; perceptual distance grows about quadratically."""
         factor = min(1.6, max(0.5, math.sqrt(0.97 / max(share, 1e-3))))
-        return min(factor, 0.9 * self.level.caps.linf / radius)
+        return min(factor, self.level.reach / radius)
 
     def _fit(self, scene: Scene, change: Tensor) -> tuple[bytes, Tensor]:
         """File contents at the largest scale of the change at which the stored picture is within the cap."""
         config = self.config
-        change = scene.enlarged(change, self.level.caps.linf)
+        change = scene.enlarged(change, self.level.reach)
         budget = PerceptualBudget(self.level.caps, metric=lpips("alex"))
         measure = budget.measure_from(scene.shown)
         for quality in self._qualities(scene):
@@ -272,6 +297,11 @@ class _Run:
             scale = fit_scale(functools.partial(self._share, scene, measure, change, encode))
             if scale > 0.35:
                 break
+        if scale == 0:
+            raise OutputError(
+                f"{scene.document.name}: as {scene.document.output_format(config.format).upper()} there is no room for "
+                f"a cloak within what --strength {config.strength} allows; take a higher --strength, --quality or png."
+            )
         data = encode(scene.pixels(scale * change))
         return data, scene.reread(data)
 
@@ -339,7 +369,7 @@ class _Run:
         )
 
     def _input_facts(self, document: PictureDocument) -> FileFacts:
-        size = self.path.stat().st_size if self.path else len(self.source) if isinstance(self.source, bytes) else 0
+        size = self.path.stat().st_size if self.path else len(self.source) if isinstance(self.source, bytes) else None
         return FileFacts(
             name=document.name,
             sha256=document.sha256,

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from cloak.budgets import Linf
 from cloak.image import PictureDocument, encode_picture, read_picture, settle
 from cloak.perceptual import masking_weights
 from cloak.types import FormatChoice, MetadataPolicy
@@ -22,49 +23,50 @@ class Scene:
 
     Args:
         document: what was read.
-        floor: weight of flat colour in the masking, see `masking_weights`.
+        flat: largest change on perfectly flat colour, [0, 1] units.
     """
 
-    def __init__(self, document: PictureDocument, *, floor: float) -> None:
+    def __init__(self, document: PictureDocument, *, flat: float) -> None:
         self.document = document
         self.shown = self._composite(document.pixels)  # (1, 3, H, W)
         self.scale = scale_for(self.shown, WORKING_SIDE)
         self.working = resized(self.shown, self.scale)
-        self._floor = floor
+        self._flat = flat
 
     def _composite(self, pixels: Tensor) -> Tensor:
         alpha = self.document.alpha
         return pixels if alpha is None else pixels * alpha + (1 - alpha)
 
-    def working_weights(self) -> Tensor:
-        """Masking weights of the working picture, (1, 1, h, w); nothing where it is transparent."""
-        return self._weights(self.working)
+    def ball(self, radius: float) -> Linf:
+        """How far the working picture may move: more where it is busy, not at all where it is transparent."""
+        return self._ball(self.working, radius)
 
-    def full_weights(self) -> Tensor:
-        """Masking weights at the picture's own size, (1, 1, H, W)."""
-        return self._weights(self.shown)
-
-    def _weights(self, shown: Tensor) -> Tensor:
-        weights = masking_weights(shown, floor=self._floor)
+    def _ball(self, shown: Tensor, radius: float) -> Linf:
+        weights = masking_weights(shown, floor=0.0)
         alpha = self.document.alpha
         if alpha is None:
-            return weights
-        return weights * F.interpolate(alpha, size=shown.shape[-2:], mode="area")
+            return Linf(radius, weights=weights, flat=self._flat)
+        opacity = F.interpolate(alpha, size=shown.shape[-2:], mode="area")
+        return Linf(radius, weights=weights * opacity, flat=self._flat * opacity)
 
     def achromatic(self, loss: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
         """For grey documents, the loss of the change's grey part; others as they are."""
         if not self.document.is_grey:
             return loss
-        origin = self.working
-        return lambda x: loss(origin + (x - origin).mean(1, keepdim=True))
+
+        def of_grey_part(x: Tensor) -> Tensor:
+            origin = self.working.to(x.device)
+            return loss(origin + (x - origin).mean(1, keepdim=True))
+
+        return of_grey_part
 
     def enlarged(self, change: Tensor, radius: float) -> Tensor:
-        """A change of the working picture at full size, within `radius` times the weights there."""
+        """A change of the working picture at full size, within the ball of `radius` there."""
         if self.document.is_grey:
             change = change.mean(1, keepdim=True).expand(-1, 3, -1, -1)
         if self.scale < 1:
             change = F.interpolate(change, size=self.shown.shape[-2:], mode="bicubic")
-        bound = radius * self.full_weights()
+        bound = self._ball(self.shown, radius).radius
         return torch.maximum(torch.minimum(change, bound), -bound)
 
     def pixels(self, change: Tensor) -> Tensor:

@@ -72,5 +72,5 @@ def check_picture(x: Tensor, *, name: str = "picture") -> None:
     if not x.is_floating_point():
         raise ValueError(f"{name} must be floating point in [0, 1], got {x.dtype}")
     low, high = float(x.min()), float(x.max())
-    if low < 0 or high > 1:
+    if not (low >= 0 and high <= 1):  # NaN is refused too
         raise ValueError(f"{name} must lie in [0, 1], got [{low:.4g}, {high:.4g}]")

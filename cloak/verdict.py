@@ -9,7 +9,7 @@ __all__ = ["verdict_for"]
 
 _EMBEDDED_NOTE = (
     "Measured on the embedded stand-ins only: they follow real models in part, so the effect on a real one is smaller. "
-    "`cloak models pull recommended` brings real models' small autoencoders."
+    "With a real autoencoder on this machine, name its folder with --models."
 )
 _NO_PROMISE = "This raises the cost of imitation; it is no promise of safety."
 

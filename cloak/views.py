@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["View", "ViewedLoss", "detail_views", "resized", "scale_for", "whole_view"]
+from cloak.surrogates.padding import SMALLEST_SIDE
+
+__all__ = ["View", "ViewedLoss", "detail_views", "for_models", "resized", "scale_for", "whole_view"]
 
 Loss = Callable[[Tensor], Tensor]
 _LONGEST = 2.5  # very long pictures are looked at with at most this many times side * side pixels
@@ -36,16 +38,23 @@ def resized(x: Tensor, scale: float) -> Tensor:
     return F.interpolate(x, size=size, mode="bicubic", antialias=True).clamp(0, 1)
 
 
+def for_models(x: Tensor) -> Tensor:
+    """Continue a picture with a side below 8 px, the least that models take, by its last row or column."""
+    height, width = x.shape[-2:]
+    right, below = max(0, SMALLEST_SIDE - width), max(0, SMALLEST_SIDE - height)
+    return F.pad(x, (0, right, 0, below), mode="replicate") if right or below else x
+
+
 def whole_view(x: Tensor, side: int) -> View:
     """All of the picture, short side at most `side`."""
     scale = scale_for(x, side)
-    return View(f"whole at {side}", lambda picture: resized(picture, scale))
+    return View(f"whole at {side}", lambda picture: for_models(resized(picture, scale)))
 
 
 def detail_views(x: Tensor, side: int) -> list[View]:
     """Overlapping parts of `side` pixels that cover a picture larger than that; none for smaller ones."""
     height, width = x.shape[-2:]
-    if min(height, width) < 1.15 * side:
+    if min(height, width) < side + 16:
         return []
     return [View("detail", _crop(top, left, side)) for top in _starts(height, side) for left in _starts(width, side)]
 

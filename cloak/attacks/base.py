@@ -63,8 +63,8 @@ class Attack(ABC):
         rounded = round_to_8_bits(self.budget.project(x, x0))
         if float(self.budget.distance(x0, rounded).max()) <= 1:
             return rounded
-        inward = self.budget.scale(0.5).project(x, x0)
-        for _ in range(6):  # rounding can add half a level; go back until it does not matter
+        inward = self.budget.project(x, x0)
+        for _ in range(6):  # rounding to the nearest can add half a level
             rounded = _round_towards(inward, x0)
             if float(self.budget.distance(x0, rounded).max()) <= 1:
                 return rounded

@@ -53,8 +53,8 @@ class PGD(Attack):
         self.config, self.generator = config, generator
 
     def rescale(self, factor: float) -> None:
-        """Widen or narrow the ball from the next step on."""
-        self.budget = self.budget.scale(factor)
+        """Widen or narrow the ball from the next step on, flat colour excepted."""
+        self.budget = self.budget.widen(factor)
 
     def steps(self, x0: Tensor, loss: Loss) -> Iterator[AttackStep]:
         config = self.config
@@ -64,8 +64,9 @@ class PGD(Attack):
         plateau = _Plateau(config.patience)
         for index in range(config.steps):
             x = x.detach().requires_grad_()
-            values = loss(x)
-            (gradient,) = torch.autograd.grad(values.sum(), x)
+            with torch.enable_grad():  # also where the caller has switched gradients off
+                values = loss(x)
+                (gradient,) = torch.autograd.grad(values.sum(), x)
             direction = state.direction(_smoothed(gradient, config.smoothing))
             rate = config.travel / config.steps * (1 - 0.8 * index / config.steps)
             x = self.budget.project(x.detach() - rate * self.budget.radius * direction, x0)

@@ -1,6 +1,7 @@
 """The hard cap on what is written: perceptual distance, colour difference and largest change, all three together."""
 
 import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from cloak.perceptual import LPIPS, delta_e_2000
 __all__ = ["PerceptualBudget", "Visibility", "fit_scale", "round_to_8_bits"]
 
 _ROWS = 512  # colour differences are computed in bands of this many rows, so that memory stays bounded
+_EXPONENT = 0.6  # a change's scale goes with about this power of its visibility
 
 
 def round_to_8_bits(x: Tensor) -> Tensor:
@@ -92,27 +94,40 @@ def delta_e_percentile(x0: Tensor, x: Tensor, *, percentile: float = 0.95) -> fl
 def fit_scale(share: Callable[[float], float], *, tolerance: float = 0.04, tries: int = 8) -> float:
     """The largest scale in [0, 1] found at which `share(scale)` is at most 1.
 
-    Distances grow between linearly and quadratically with the perturbation, so a secant in log-log space arrives in
-    two or three evaluations; what is returned was evaluated and held.
+    Distances grow about as a power of the perturbation, so a secant in log-log space arrives in two to four
+    evaluations; what is returned was evaluated and held.
 
     Args:
         share: used share of the budget at a scale, increasing.
         tolerance: stop when the share is within this of 1, from below.
         tries: evaluations at most; 0 is returned when none held.
     """
-    value = share(1.0)
-    if value <= 1:
+    above = top = (1.0, share(1.0))
+    if top[1] <= 1:
         return 1.0
-    high, held = 1.0, 0.0
-    guess = value**-0.6
+    held: tuple[float, float] | None = None
+    guess = top[1] ** -_EXPONENT if math.isfinite(top[1]) else 0.5
     for _ in range(tries):
         value = share(guess)
         if value <= 1:
-            held = guess
+            held = (guess, value)
             if value > 1 - tolerance:
                 break
         else:
-            high = guess
-        step = guess * (0.98 / max(value, 1e-6)) ** 0.6
-        guess = step if held < step < high else (held + high) / 2
-    return held
+            above = (guess, value)
+        guess = _secant(held, above) if held else above[0] * (0.9 / above[1]) ** _exponent(above, top)
+        guess = guess if 0 < guess < 1 else above[0] / 2  # nothing to go by: a share was not finite
+    return held[0] if held else 0.0
+
+
+def _secant(held: tuple[float, float], above: tuple[float, float]) -> float:
+    """Where a power law through two points reaches 0.98, kept off both."""
+    guess: float = held[0] * (0.98 / max(held[1], 1e-6)) ** _exponent(held, above)
+    margin = 0.1 * (above[0] - held[0])
+    return min(max(guess, held[0] + margin), above[0] - margin)
+
+
+def _exponent(low: tuple[float, float], high: tuple[float, float]) -> float:
+    """Of the power law that gives the scale for a share, from two (scale, share)."""
+    growth = high[1] / max(low[1], 1e-6)
+    return math.log(high[0] / low[0]) / math.log(growth) if 1 < growth < math.inf else _EXPONENT

@@ -14,22 +14,27 @@ class StrengthLevel:
 
     Args:
         caps: hard limits on the written file.
-        radius: largest change that the optimiser may use where the picture hides it best, [0, 1] units.
+        radius: largest change that the optimiser begins with where the picture hides it best, [0, 1] units.
+        reach: largest radius that it may widen to while the caps leave room.
         flat: largest change on perfectly flat colour, [0, 1] units.
     """
 
     caps: Visibility
     radius: float
+    reach: float
     flat: float
 
-    @property
-    def floor(self) -> float:
-        """Weight of flat colour in `masking_weights`."""
-        return self.flat / self.radius
+
+def _level(lpips: float, delta_e: float, linf: int, radii: tuple[float, float], flat: float) -> StrengthLevel:
+    """A level from figures on the scale of 0 to 255."""
+    radius, reach = radii
+    caps = Visibility(lpips=lpips, delta_e=delta_e, linf=linf / 255)
+    return StrengthLevel(caps, radius=radius / 255, reach=reach / 255, flat=flat / 255)
 
 
+# The largest change is a safety net above what coarse JPEG coding alone does to sharp edges (up to 14 at quality 95).
 STRENGTHS: dict[Strength, StrengthLevel] = {
-    "subtle": StrengthLevel(Visibility(lpips=0.0025, delta_e=3.5, linf=9 / 255), radius=6 / 255, flat=1.0 / 255),
-    "balanced": StrengthLevel(Visibility(lpips=0.007, delta_e=5.5, linf=14 / 255), radius=10 / 255, flat=1.6 / 255),
-    "strong": StrengthLevel(Visibility(lpips=0.018, delta_e=8.5, linf=22 / 255), radius=16 / 255, flat=2.6 / 255),
+    "subtle": _level(0.004, 3.5, 18, (6, 8), 0.7),
+    "balanced": _level(0.012, 5.5, 24, (10, 13), 1.0),
+    "strong": _level(0.030, 8.5, 34, (15, 21), 1.8),
 }

@@ -213,4 +213,4 @@ def _refuse_clash(job: Job, inputs: dict[str, str], groups: dict[str, list[Job]]
 
 def _key(path: Path) -> str:
     """Equal for paths that one file system or another takes for the same file: case and Unicode form are ignored."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", str(path.resolve())).casefold())
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", os.path.realpath(path)).casefold())

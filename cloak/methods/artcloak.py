@@ -36,4 +36,5 @@ class Artcloak(Method):
         return [(Identity(), 0.3), (JPEG(), 0.2), (Resize(), 0.2), (Blur(), 0.15), (Noise(), 0.15)]
 
     def optimiser(self, steps: int) -> PGDConfig:
-        return PGDConfig(steps=steps, optimiser="sign", momentum=0.9, smoothing=1.0)
+        patience = max(40, steps // 3)  # only long runs have a plateau to find
+        return PGDConfig(steps=steps, optimiser="sign", momentum=0.9, smoothing=1.0, patience=patience)

@@ -1,5 +1,7 @@
 """What the model sees moves towards a far style, by feature statistics and colour."""
 
+import copy
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -36,7 +38,7 @@ class DecodedStyle(Objective):
     ) -> None:
         super().__init__(surrogate, original, target=target)
         assert self.target is not None
-        self._network = lpips(backbone).backbone.to(original.device)
+        self._network = copy.deepcopy(lpips(backbone).backbone).to(original.device)  # the shared one stays on the CPU
         with torch.no_grad():
             self._goal = self._statistics(self.target.at(original.shape).to(original))
             self._start = self._distance(self._statistics(surrogate.see(original)))

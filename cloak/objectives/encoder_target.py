@@ -27,7 +27,7 @@ class EncoderTarget(Objective):
         assert self.target is not None
         with torch.no_grad():
             self._goal = surrogate.encode(self.target.at(original.shape).to(original))
-            self._start = (surrogate.encode(original) - self._goal).pow(2).mean((1, 2, 3))
+            self._start = (surrogate.encode(original) - self._goal).pow(2).mean((1, 2, 3)).clamp_min(1e-8)
 
     def __call__(self, x: Tensor) -> Tensor:
         return (self.surrogate.encode(x) - self._goal).pow(2).mean((1, 2, 3)) / self._start

@@ -31,7 +31,7 @@ class LatentStyle(Objective):
         assert self.target is not None
         with torch.no_grad():
             self._goal = self._statistics(self.target.at(original.shape).to(original))
-            self._start = (self._statistics(original) - self._goal).pow(2).mean(1)
+            self._start = (self._statistics(original) - self._goal).pow(2).mean(1).clamp_min(1e-8)
 
     def _statistics(self, x: Tensor) -> Tensor:
         return style_statistics([self.surrogate.encode(x)])[0]

@@ -4,6 +4,7 @@ from cloak.perceptual.colour import ciede2000, delta_e_2000, oklab
 from cloak.perceptual.frequency import low_frequency, low_frequency_rms, match_colours, middle_band
 from cloak.perceptual.lpips import LPIPS, lpips, style_statistics
 from cloak.perceptual.masking import masking_weights
+from cloak.perceptual.standard import standard_lpips
 
 __all__ = [
     "LPIPS",
@@ -16,5 +17,6 @@ __all__ = [
     "match_colours",
     "middle_band",
     "oklab",
+    "standard_lpips",
     "style_statistics",
 ]

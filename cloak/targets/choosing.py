@@ -1,5 +1,7 @@
 """Which style a picture is pushed towards."""
 
+import functools
+import os
 from pathlib import Path
 
 import torch
@@ -33,24 +35,35 @@ def choose_target(x: Tensor, choice: str, *, key: Path | None = None) -> Target:
         return painted_style(read_key(key).style) if key else _farthest(x)
     if choice in STYLE_NAMES:
         return painted_style(choice)
-    if Path(choice).is_file():
+    if os.path.isfile(choice):  # unlike Path.is_file, False for names that no file can have
         return Target(Path(choice).name, _shrunk(read_picture(Path(choice)).pixels, 512))
     raise UnknownNameError("style or picture file", choice, (*STYLE_NAMES, "auto"))
 
 
 def style_distance(x: Tensor, y: Tensor, *, backbone: str = "vgg") -> float:
     """How far two pictures (1, 3, H, W) are apart in style; relative distance of feature statistics, 0 if equal."""
-    network = lpips(backbone).backbone
+    return _apart(_statistics(x, backbone), _statistics(y, backbone))
+
+
+def _statistics(x: Tensor, backbone: str) -> list[Tensor]:
     with torch.no_grad():
-        first, second = (style_statistics(network(_shrunk(p, _SIDE))) for p in (x, y))
+        return style_statistics(lpips(backbone).backbone(_shrunk(x, _SIDE)))
+
+
+def _apart(first: list[Tensor], second: list[Tensor]) -> float:
     pairs = zip(first, second, strict=True)
     return float(torch.stack([(a - b).norm() / (a.norm() * b.norm()).sqrt() for a, b in pairs]).mean())
 
 
+@functools.cache
+def _painted_statistics(name: str) -> list[Tensor]:
+    return _statistics(painted_style(name).picture, "alex")
+
+
 def _farthest(x: Tensor) -> Target:
     """The painted style that is farthest from the picture's own."""
-    styles = [painted_style(name) for name in STYLE_NAMES]
-    return max(styles, key=lambda style: style_distance(x, style.picture, backbone="alex"))
+    own = _statistics(x, "alex")
+    return painted_style(max(STYLE_NAMES, key=lambda name: _apart(own, _painted_statistics(name))))
 
 
 def _shrunk(x: Tensor, side: int) -> Tensor:

@@ -26,4 +26,4 @@ class Blur(Transform):
     def apply(self, x: Tensor, parameters: Parameters) -> Tensor:
         sigma = parameters["sigma"]
         size = min(2 * int(3 * sigma + 0.5) + 1, 2 * (min(x.shape[-2:]) // 2) - 1)
-        return x if size < 3 else gaussian_blur2d(x, (size, size), (sigma, sigma))
+        return x if size < 3 else gaussian_blur2d(x, (size, size), (sigma, sigma)).clamp(0, 1)

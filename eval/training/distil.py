@@ -41,6 +41,7 @@ ENCODERS = {
     "sd1": {"channels": 32, "latent_channels": 4, "blocks": (1, 2, 2), "side_path": False},
 }
 DECODERS = {"flux2": {"channels": 64, "latent_channels": 32, "blocks": (3, 3, 1, 1), "side_path": True}}
+HINT_SHARE = 0.25  # weight of features inside once the student runs on its own
 FORCED_SHARE = {"flux2": 0.4, "sd1": 0.0}
 
 
@@ -190,7 +191,10 @@ class Distillation:
                 out_losses, picture = level_losses(
                     self.decoder.levels(), 3 * torch.tanh(start / 3), hints_out, forced=forced
                 )
-        loss = sum(losses) + sum(out_losses)
+        share = 1.0 if forced else HINT_SHARE
+        loss = share * (sum(losses) + sum(out_losses))
+        if not forced:  # what comes out matters in full
+            loss = loss + (1 - share) * (losses[-1] + (out_losses[-1] if out_losses else 0.0))
         report = {f"e{i}": float(v.detach()) for i, v in enumerate(losses)}
         report |= {f"d{i}": float(v.detach()) for i, v in enumerate(out_losses)}
         student_gradient = None
@@ -202,7 +206,7 @@ class Distillation:
                 shift, extra = self._difference(picture, hints_out[-1])
                 low, extra = self._difference(self._low(picture), self._low(hints_out[-1]))
                 report |= {"dx": float(shift.detach()), "dlow": float(low.detach()), "low_cos": extra["cos"]}
-                loss = loss + shift + low
+                loss = loss + shift + 2 * low
                 goal = seen_change(*picture.float().chunk(2)).sum()
                 (student_gradient,) = torch.autograd.grad(goal, both, retain_graph=True)
                 student_gradient = student_gradient.chunk(2)[1]
