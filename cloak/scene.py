@@ -15,6 +15,7 @@ from cloak.views import resized, scale_for
 __all__ = ["Scene"]
 
 WORKING_SIDE = 1024  # short side, pixels: the largest at which trainers look at a picture
+_DITHER_SEED = 8
 _LOSSY = frozenset({"jpeg", "webp", "avif"})
 
 
@@ -67,7 +68,16 @@ class Scene:
         if self.scale < 1:
             change = F.interpolate(change, size=self.shown.shape[-2:], mode="bicubic")
         bound = self._ball(self.shown, radius).radius
-        return torch.maximum(torch.minimum(change, bound), -bound)
+        return self._dithered(torch.maximum(torch.minimum(change, bound), -bound))
+
+    def _dithered(self, change: Tensor) -> Tensor:
+        """Add half a level of noise where there is a change: rounding then keeps parts of a level on average.
+
+        Without it, a change of half a level on flat colour would round to nothing, or to a regular pattern that is seen.
+        """
+        level = 1 / ((1 << self.document.bit_depth) - 1)
+        noise = torch.rand(change.shape[-2:], generator=torch.Generator().manual_seed(_DITHER_SEED)) - 0.5
+        return change + level * noise * (change.abs() > 0.02 * level)
 
     def pixels(self, change: Tensor) -> Tensor:
         """The document's pixels with a change of what is shown, (1, 3, H, W) in [0, 1]."""

@@ -16,7 +16,7 @@ class StrengthLevel:
         caps: hard limits on the written file.
         radius: largest change that the optimiser begins with where the picture hides it best, [0, 1] units.
         reach: largest radius that it may widen to while the caps leave room.
-        flat: largest change on perfectly flat colour, [0, 1] units.
+        flat: largest change on perfectly flat colour, [0, 1] units; less than one level of 8 bits, it is dithered.
     """
 
     caps: Visibility
@@ -34,7 +34,7 @@ def _level(lpips: float, delta_e: float, linf: int, radii: tuple[float, float], 
 
 # The largest change is a safety net above what coarse JPEG coding alone does to sharp edges (up to 14 at quality 95).
 STRENGTHS: dict[Strength, StrengthLevel] = {
-    "subtle": _level(0.004, 3.5, 18, (6, 8), 0.7),
-    "balanced": _level(0.012, 5.5, 24, (10, 13), 1.0),
-    "strong": _level(0.030, 8.5, 34, (15, 21), 1.8),
+    "subtle": _level(0.004, 3.5, 18, (6, 8), 0.35),
+    "balanced": _level(0.012, 5.5, 24, (10, 13), 0.5),
+    "strong": _level(0.030, 8.5, 34, (15, 21), 1.0),
 }

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 __all__ = ["masking_weights"]
 
 _HALF_SATURATION = 0.05  # local contrast, in [0, 1] units, at which half of the full weight is reached
+_EDGE_LIMIT = 0.03  # contrast that a clean edge counts for at most: coloured fringes on outlines are seen
 _NEIGHBOURHOOD = 9  # a place counts as texture only if everything this near, in pixels, is busy too
 
 
@@ -34,7 +35,7 @@ def masking_weights(x: Tensor, *, floor: float) -> Tensor:
     deviation = (mean_of_square - mean**2).clamp_min(0).sqrt()
     texture = -F.max_pool2d(-_pad(deviation, _NEIGHBOURHOOD // 2), _NEIGHBOURHOOD, stride=1)
     edge = 0.5 * spatial_gradient(_blur(grey, 0.7), order=1).pow(2).sum(2).sqrt()
-    contrast = torch.maximum(_blur(texture, 2.0), edge)
+    contrast = torch.maximum(_blur(texture, 2.0), edge.clamp(max=_EDGE_LIMIT))
     energy = contrast**2  # faint texture, paper grain say, hides next to nothing
     return floor + (1 - floor) * energy / (energy + _HALF_SATURATION**2)
 
