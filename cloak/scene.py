@@ -73,7 +73,7 @@ class Scene:
     def _dithered(self, change: Tensor) -> Tensor:
         """Add half a level of noise where there is a change: rounding then keeps parts of a level on average.
 
-        Without it, a change of half a level on flat colour would round to nothing, or to a regular pattern that is seen.
+        Without it, half a level on flat colour would round to nothing, or to a regular pattern that is seen.
         """
         level = 1 / ((1 << self.document.bit_depth) - 1)
         noise = torch.rand(change.shape[-2:], generator=torch.Generator().manual_seed(_DITHER_SEED)) - 0.5
