@@ -13,12 +13,13 @@ from torch import Tensor
 
 from cloak.budgets.perceptual import delta_e_percentile
 from cloak.config import ProtectConfig
-from cloak.effect import ModelEffect, measure_effect
+from cloak.effect import Comparison, ModelEffect
 from cloak.errors import UsageError
 from cloak.image import read_picture
 from cloak.perceptual import lpips, standard_lpips
 from cloak.surrogates import Surrogate, load_surrogate, resolve_models
 from cloak.verdict import verdict_for
+from cloak.views import resized, scale_for
 
 __all__ = [
     "Certificate",
@@ -75,7 +76,7 @@ class VisibilityFigures(_Record):
         description="The original LPIPS, AlexNet backbone; null where its weights are not on this machine."
     )
     lpips_vgg: float | None = Field(
-        description="The same with the VGG16 backbone, at most 512 px short side; null if not measured."
+        description="The same with the VGG16 backbone, at most 256 px short side; null if not measured."
     )
 
 
@@ -160,11 +161,10 @@ def measure_visibility(x: Tensor, y: Tensor, *, vgg: bool = True) -> VisibilityF
     Args:
         x: original.
         y: cloaked.
-        vgg: whether to add the slower VGG16 distance (pictures up to 1.5 megapixels).
+        vgg: whether to add the slower VGG16 distance.
     """
     metric = lpips("alex")
     squared, structure = _in_bands(x, y)
-    small = x.shape[-2] * x.shape[-1] <= 1.5e6
     standard = standard_lpips("alex")
     return VisibilityFigures(
         max_change=255 * float((y - x).abs().max()),
@@ -175,8 +175,13 @@ def measure_visibility(x: Tensor, y: Tensor, *, vgg: bool = True) -> VisibilityF
         lpips=metric.measure(x, y),
         lpips_backbone=metric.name,
         lpips_standard=None if standard is None else standard.measure(x, y),
-        lpips_vgg=lpips("vgg").measure(x, y) if vgg and small else None,
+        lpips_vgg=_small_distance(x, y) if vgg else None,
     )
+
+
+def _small_distance(x: Tensor, y: Tensor) -> float:
+    """VGG16 distance at 256 px short side; at full size it would take longer than the cloak."""
+    return lpips("vgg").measure(*(resized(picture, scale_for(picture, 256)) for picture in (x, y)))
 
 
 def _in_bands(x: Tensor, y: Tensor) -> tuple[float, float]:
@@ -209,7 +214,8 @@ def inspect_pair(original: Path, cloaked: Path, *, models: tuple[str, ...] = ("a
         )
     x, y = (d.pixels if d.alpha is None else d.pixels * d.alpha + 1 - d.alpha for d in (before, after))
     surrogates = [load_surrogate(name) for name in resolve_models(list(models))]
-    effects = [measure_effect(surrogate, x, y, metric=lpips("alex")) for surrogate in surrogates]
+    comparison = Comparison(x, y, metric=lpips("alex"))
+    effects = [comparison.effect_on(surrogate) for surrogate in surrogates]
     visibility = measure_visibility(x, y)
     return PairReport(
         original=file_facts(original.read_bytes(), original.name),

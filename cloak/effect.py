@@ -1,5 +1,6 @@
 """What a cloak does to a model, measured beside random noise of the same visibility (DESIGN section 6)."""
 
+import functools
 import io
 import math
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from cloak.targets import Target, style_distance
 from cloak.transforms import Blur, Resize
 from cloak.views import for_models, resized, scale_for
 
-__all__ = ["BATTERY", "ModelEffect", "Seen", "SizedEffect", "measure_effect", "noise_like"]
+__all__ = ["BATTERY", "Comparison", "ModelEffect", "Seen", "SizedEffect", "measure_effect", "noise_like"]
 
 _NATIVE_LIMIT = 1.5e6  # pixels; above this the native size is not measured (a trainer never uses it)
 _NOISE_SEED = 20
@@ -74,21 +75,49 @@ def measure_effect(
     target: Target | None = None,
     battery: bool = True,
 ) -> ModelEffect:
-    """Effect of `cloaked` against `x`, (1, 3, H, W) each, on one model.
+    """Effect of `cloaked` against `x`, (1, 3, H, W) each, on one model; for several models, see `Comparison`."""
+    return Comparison(x, cloaked, metric=metric).effect_on(surrogate, target=target, battery=battery)
 
-    Sizes are those of trainers: short side 512 and 1024, and the picture's own unless it is very large. Noise of the
-    same LPIPS is made at each size, so that it is as visible there as the cloak.
+
+class Comparison:
+    """An original and its cloak at the sizes of trainers, each with its noise control; shared by all models.
+
+    Sizes are short sides of 512 px and the picture's own, 1024 px for a very large one. Noise of the same LPIPS is made
+    at each size, so that it is as visible there as the cloak.
+
+    Args:
+        x: original, (1, 3, H, W) in [0, 1].
+        cloaked: the cloaked picture, of the same shape.
+        metric: what visibility is measured with.
     """
-    with torch.no_grad():
-        sides = _sides(x)
-        first = _Views(surrogate, x, cloaked, sides[0], metric)
+
+    def __init__(self, x: Tensor, cloaked: Tensor, *, metric: LPIPS) -> None:
+        self._x, self._cloaked, self._metric = x, cloaked, metric
+
+    @functools.cached_property
+    def _first(self) -> "_Pair":
+        return _Pair(self._x, self._cloaked, _sides(self._x)[0], self._metric)
+
+    @functools.cached_property
+    def _larger(self) -> "list[_Pair]":
+        return [_Pair(self._x, self._cloaked, side, self._metric) for side in _sides(self._x)[1:]]
+
+    @torch.no_grad()
+    def effect_on(self, surrogate: Surrogate, *, target: Target | None = None, battery: bool = True) -> ModelEffect:
+        """Effect on one model.
+
+        Args:
+            surrogate: the model.
+            target: style that the picture was pushed towards, if any.
+            battery: whether to measure what remains after processing, which takes most of the time.
+        """
+        first = _Views(surrogate, self._first)
         decodes = "decode" in surrogate.capabilities
-        sized = [first.effect()] if decodes else []
-        sized += [_Views(surrogate, x, cloaked, side, metric).effect() for side in sides[1:]] if decodes else []
-        goal = None if target is None else surrogate.encode(target.at(first.before.shape))
+        larger = [_Views(surrogate, pair) for pair in self._larger] if decodes else []
+        goal = None if target is None else surrogate.encode(target.at(first.pair.before.shape))
         return ModelEffect(
             model=surrogate.name,
-            sizes=sized,
+            sizes=[views.effect() for views in [first, *larger]] if decodes else [],
             latent_shift=first.latent_shift(first.latent_after),
             latent_shift_noise=first.latent_shift(first.latent_noise),
             pull=None if goal is None else first.pull(first.latent_after, goal),
@@ -106,34 +135,43 @@ def _sides(x: Tensor) -> list[int]:
     return [512, short if area <= _NATIVE_LIMIT else min(1024, short)]
 
 
-class _Views:
-    """One model's latents and views of original, cloak and control at one size, each computed once."""
+class _Pair:
+    """Original, cloak and control at one size."""
 
-    def __init__(self, surrogate: Surrogate, x: Tensor, cloaked: Tensor, side: int, metric: LPIPS) -> None:
-        self.surrogate, self.side, self.metric = surrogate, side, metric
+    def __init__(self, x: Tensor, cloaked: Tensor, side: int, metric: LPIPS) -> None:
+        self.side, self.metric = side, metric
         self.before, self.after = (for_models(resized(p, scale_for(p, side))) for p in (x, cloaked))
         self.visible = metric.measure(self.before, self.after)
         self.noise = noise_like(self.before, self.visible, metric)
+
+
+class _Views:
+    """One model's latents and views of a pair and its control, each computed once."""
+
+    def __init__(self, surrogate: Surrogate, pair: _Pair) -> None:
+        self.surrogate, self.pair = surrogate, pair
         self.latent, self.latent_after, self.latent_noise = (
-            surrogate.encode(p) for p in (self.before, self.after, self.noise)
+            surrogate.encode(p) for p in (pair.before, pair.after, pair.noise)
         )
         if "decode" in surrogate.capabilities:
             self.seen, self.seen_after = (self._decode(z) for z in (self.latent, self.latent_after))
 
     def _decode(self, latent: Tensor) -> Tensor:
-        return self.surrogate.decode(latent, (self.before.shape[-2], self.before.shape[-1])).to(self.before.device)
+        return self.surrogate.decode(latent, (self.pair.before.shape[-2], self.pair.before.shape[-1])).to(
+            self.pair.before.device
+        )
 
     def effect(self) -> SizedEffect:
         cloak = self._moved(self.seen_after)
         noise = self._moved(self._decode(self.latent_noise))
-        change = float(low_frequency_rms(self.after - self.before))
+        change = float(low_frequency_rms(self.pair.after - self.pair.before))
         return SizedEffect(
-            short_side=self.side,
+            short_side=self.pair.side,
             cloak=cloak,
             noise=noise,
             times_noise=cloak.low_frequency / max(noise.low_frequency, 1e-9),
             amplification=cloak.low_frequency / max(change, 1e-9),
-            lpips=self.visible,
+            lpips=self.pair.visible,
         )
 
     def _moved(self, seen: Tensor) -> Seen:
@@ -142,7 +180,9 @@ class _Views:
             low_frequency=float(low_frequency_rms(change)),
             after_colour_match=float(low_frequency_rms(match_colours(seen, self.seen) - self.seen)),
             texture=float(middle_band(change).pow(2).mean().sqrt()),
-            lpips=self.metric.measure(*(resized(view.clamp(0, 1), scale_for(view, 256)) for view in (self.seen, seen))),
+            lpips=self.pair.metric.measure(
+                *(resized(view.clamp(0, 1), scale_for(view, 256)) for view in (self.seen, seen))
+            ),
         )
 
     def latent_shift(self, latent: Tensor) -> float:
@@ -155,7 +195,7 @@ class _Views:
         return float(((latent - self.latent) * way).sum() / way.pow(2).sum().clamp_min(1e-12))
 
     def style(self, target: Target) -> float:
-        goal = target.at(self.before.shape)
+        goal = target.at(self.pair.before.shape)
         start, end = (style_distance(seen.clamp(0, 1), goal) for seen in (self.seen, self.seen_after))
         return 1 - end / start
 
@@ -167,7 +207,9 @@ class _Views:
             processed["autoencoder round trip"] = lambda p: self.surrogate.see(p).clamp(0, 1)
         else:
             whole = float((self.latent_after - self.latent).pow(2).mean().sqrt())
-        shifts = {name: self._shift(change(self.before), change(self.after)) for name, change in processed.items()}
+        shifts = {
+            name: self._shift(change(self.pair.before), change(self.pair.after)) for name, change in processed.items()
+        }
         return {name: shift / max(whole, 1e-9) for name, shift in shifts.items()}
 
     def _shift(self, before: Tensor, after: Tensor) -> float:

@@ -27,7 +27,7 @@ from cloak.certificate import (
 )
 from cloak.config import ProtectConfig
 from cloak.device import peak_memory, resolve_device, working_dtype
-from cloak.effect import ModelEffect, measure_effect
+from cloak.effect import Comparison, ModelEffect
 from cloak.effort import EFFORTS, EffortLevel
 from cloak.errors import FloorError, OutputError, UsageError
 from cloak.image import PictureDocument, read_picture, write_file
@@ -319,9 +319,10 @@ class _Run:
 
     def _certified(self, scene: Scene, data: bytes, shown: Tensor, target: Target | None) -> Result:
         visibility = measure_visibility(scene.shown, shown, vgg=self.effort.battery)
+        comparison = Comparison(scene.shown, shown, metric=lpips("alex"))
         effects = [
-            measure_effect(s, scene.shown, shown, metric=lpips("alex"), target=target, battery=self.effort.battery)
-            for s in self.protector.surrogates
+            comparison.effect_on(surrogate, target=target, battery=self.effort.battery)
+            for surrogate in self.protector.surrogates
         ]
         self._check_floor(effects)
         certificate = self._certificate(scene.document, data, visibility, effects, target)

@@ -116,10 +116,10 @@ class Backbone(nn.Module):
             else:
                 stages[-1].append(_plain_layer(token))
         self.stages = nn.ModuleList(nn.Sequential(*stage) for stage in stages if stage)
-        self.requires_grad_(False).eval()
+        self.to(memory_format=torch.channels_last).requires_grad_(False).eval()
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        x = (_at_least(x, _SMALLEST) - self.shift) / self.scale
+        x = ((_at_least(x, _SMALLEST) - self.shift) / self.scale).contiguous(memory_format=torch.channels_last)
         taps = []
         for stage in self.stages:
             x = stage(x)

@@ -28,6 +28,7 @@ from cloak_eval.benchmarks.results import Provenance, Record, provenance, write_
 __all__ = ["add_parser", "run", "run_large"]
 
 _LARGE = 2048
+_TEACHER = "taef2 (published)"
 
 
 class EffectResult(Record):
@@ -83,7 +84,7 @@ def run(options: argparse.Namespace) -> None:
 
 def _teacher(folder: Path) -> Surrogate:
     surrogate = load_surrogate(str(folder)).to("cpu", torch.bfloat16)
-    surrogate.name = "taef2 (published)"
+    surrogate.name = _TEACHER
     return surrogate
 
 
@@ -120,7 +121,7 @@ def _row(path: Path, config: ProtectConfig, teacher: Surrogate) -> dict[str, Any
     seen = measure_visibility(before, after, vgg=False)
     held = seen.lpips <= caps.lpips and seen.delta_e_p95 <= caps.delta_e and seen.max_change / 255 <= caps.linf + 1e-6
     effects = list(result.certificate.effects)
-    if not any(effect.model == str(config.models[0]) for effect in effects) or config.models == ("auto",):
+    if config.models == ("auto",):
         effects.append(measure_effect(teacher, before, after, metric=lpips("alex")))
     return {
         "megapixels": round(before.shape[-1] * before.shape[-2] / 1e6, 3),
@@ -133,7 +134,8 @@ def _row(path: Path, config: ProtectConfig, teacher: Surrogate) -> dict[str, Any
 
 def _short(effect: ModelEffect) -> dict[str, Any]:
     record = effect.model_dump()
-    record["model"] = Path(record["model"]).name
+    if not record["model"].startswith("tiny-"):
+        record["model"] = _TEACHER
     return record
 
 
