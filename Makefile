@@ -20,7 +20,7 @@ help:
 	@echo "make test    run the tests"
 	@echo "make lint    check format, style and types"
 	@echo "make ui      open the page on this machine"
-	@echo "make bench   measure speed and effect"
+	@echo "make bench   measure time and memory here"
 
 setup: $(VENV)/.installed-dev $(VENV)/.installed-ui $(VENV)/.installed-eval
 
@@ -38,8 +38,8 @@ lint: $(VENV)/.installed-dev
 ui: $(VENV)/.installed-dev $(VENV)/.installed-ui
 	$(BIN)/python -m cloak.cli ui
 
-bench: $(VENV)/.installed-dev $(VENV)/.installed-eval
-	$(BIN)/python -m cloak_eval.benchmarks
+bench: $(VENV)/.installed-dev
+	$(BIN)/python -m cloak_eval.benchmarks speed
 
 $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \

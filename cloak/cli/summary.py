@@ -15,7 +15,7 @@ from cloak.config import ProtectConfig
 __all__ = ["announce", "models_note", "show_outcome", "show_summary", "warn_about_inputs"]
 
 ALREADY_CLOAKED = ".cloaked."
-PULL_COMMAND = "cloak models pull recommended"
+REAL_MODEL_HINT = "name its folder with --models"
 _FIGURES = ("largest change", "LPIPS", "seen shift", "left at worst", "time")
 
 
@@ -76,7 +76,7 @@ def show_summary(outcomes: Sequence[Outcome], models: Sequence[str]) -> None:
         say("")
         stderr_console().print(table, soft_wrap=False)
         say(f"{len(done)} of {len(outcomes)} pictures are cloaked.")
-    explained = all(PULL_COMMAND in (outcome.certificate or {}).get("verdict", "") for outcome in done)
+    explained = all(REAL_MODEL_HINT in (outcome.certificate or {}).get("verdict", "") for outcome in done)
     say(models_note(models, explain=not explained))
 
 
@@ -103,6 +103,6 @@ def models_note(models: Sequence[str], *, explain: bool) -> str:
         return f"{used}."
     used = f"{used} (small stand-ins that ship with artcloak)."
     meaning = (
-        f"Real generators may be moved less than they are; `{PULL_COMMAND}` brings small models of the real families."
+        f"Real generators may be moved less than they are; with a real autoencoder on this machine, {REAL_MODEL_HINT}."
     )
     return f"{used} {meaning}" if explain else used

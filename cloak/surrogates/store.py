@@ -42,7 +42,10 @@ def model_path(name: str) -> Path:
     if entry.embedded:
         return embedded_folder()
     if not _is_installed(entry):
-        raise MissingModelError(f"The model {name!r} is not on this machine; bring it with: cloak models pull {name}")
+        raise MissingModelError(
+            f"The model {name!r} is not on this machine; put its diffusers folder at {models_folder() / name}, "
+            "or name another folder with --models."
+        )
     return models_folder() / name
 
 
@@ -99,7 +102,7 @@ def verify(name: str) -> list[Path]:
     recorded = _embedded_hashes(name) if catalogue_entry(name).embedded else _published_hashes(name)
     for path, expected in recorded.items():
         if not (folder / path).is_file():
-            raise ModelError(f"The model {name!r} lacks {path}; bring it again with: cloak models pull {name}")
+            raise ModelError(f"The model {name!r} lacks {path}; copy its diffusers folder there again.")
         if (actual := file_sha256(folder / path)) != expected:
             raise ModelError(f"{folder / path} has sha256 {actual}, recorded is {expected}; get the model again.")
     return [folder / path for path in recorded]

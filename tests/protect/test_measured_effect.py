@@ -161,5 +161,5 @@ def test_the_verdict_promises_nothing(measured):
     for text in words:
         assert "no promise of safety" in text
         assert "random noise" in text
-        assert "cloak models pull recommended" in text
+        assert "--models" in text
     assert "stand-ins" not in verdict_for(0.0, [measured], all_embedded=False)

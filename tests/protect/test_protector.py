@@ -200,7 +200,7 @@ def test_mistakes_are_named(tmp_path, source, quick):
         quick()(tmp_path / "no.png")
     with pytest.raises(UnknownNameError, match="style or picture file"):
         quick(target="no-such-style")(source)
-    with pytest.raises(MissingModelError, match="cloak models pull sd15"):
+    with pytest.raises(MissingModelError, match="--models"):
         quick(models=("sd15",))(source)
     with pytest.raises(UsageError, match="not both"):
         protect(source, config=ProtectConfig(), seed=1)

@@ -233,7 +233,7 @@ def test_names_and_places_that_are_not_there(models_at):
     for name, close in (("sdlx", "sdxl"), ("sd1.5", "sd15"), ("", "known")):
         with pytest.raises(UnknownNameError, match=close):
             load_surrogate(name)
-    with pytest.raises(MissingModelError, match="cloak models pull sd15"):
+    with pytest.raises(MissingModelError, match="--models"):
         load_surrogate("sd15")
     for path in ("./sd15", "no/such/folder", "gone.safetensors"):
         with pytest.raises(ModelError, match="There is no model at"):

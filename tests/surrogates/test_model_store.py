@@ -71,7 +71,7 @@ def test_installed_models_are_the_complete_ones_in_the_catalogues_order(models_a
     (models_at / "something-else").mkdir()
     assert installed() == ["taesd", "sdxl"]
     assert model_path("sdxl") == models_at / "sdxl"
-    with pytest.raises(MissingModelError, match="not on this machine; bring it with: cloak models pull sd15") as caught:
+    with pytest.raises(MissingModelError, match="not on this machine; put its diffusers folder at") as caught:
         model_path("sd15")
     assert caught.value.exit_code == 5
     with pytest.raises(UnknownNameError):
