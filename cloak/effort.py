@@ -27,6 +27,6 @@ class EffortLevel:
 EFFORTS: dict[Effort, EffortLevel] = {
     "instant": EffortLevel(steps=6, side=256, detail=0.0, battery=False),
     "fast": EffortLevel(steps=14, side=448, detail=0.0, battery=True),
-    "standard": EffortLevel(steps=40, side=512, detail=0.35, battery=True),
+    "standard": EffortLevel(steps=40, side=512, detail=0.2, battery=True),
     "thorough": EffortLevel(steps=160, side=512, detail=0.4, battery=True),
 }

@@ -13,7 +13,7 @@ from cloak.transforms import JPEG, Blur, Identity, Noise, Resize, Transform
 
 __all__ = ["Artcloak"]
 
-_ENCODER_ONLY_WEIGHT = 0.02  # such a model's loss is a ratio of about 0.5, a decoded change is about 0.05
+_ENCODER_ONLY_WEIGHT = 0.01  # such a model's loss is a ratio of about 0.5, a decoded change is about 0.05
 
 
 @METHODS.register(
@@ -37,4 +37,4 @@ class Artcloak(Method):
 
     def optimiser(self, steps: int) -> PGDConfig:
         patience = max(40, steps // 3)  # only long runs have a plateau to find
-        return PGDConfig(steps=steps, optimiser="sign", momentum=0.9, smoothing=1.0, patience=patience)
+        return PGDConfig(steps=steps, optimiser="sign", momentum=0.9, smoothing=0.5, patience=patience)

@@ -65,7 +65,10 @@ def match_colours(x: Tensor, reference: Tensor) -> Tensor:
 
 
 def _covariance(centred: Tensor) -> Tensor:
-    return centred @ centred.transpose(1, 2) / centred.shape[2] + 1e-6 * torch.eye(3, device=centred.device)
+    covariance = centred @ centred.transpose(1, 2) / centred.shape[2]
+    spread = covariance.diagonal(dim1=1, dim2=2).mean(1)[:, None, None]
+    # A grey picture has no colour spread; without a floor the map would blow up what little a model adds to it.
+    return covariance + (1e-3 * spread + 1e-6) * torch.eye(3, device=centred.device)
 
 
 def _matrix_power(matrix: Tensor, power: float) -> Tensor:

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 __all__ = ["masking_weights"]
 
-_HALF_SATURATION = 0.05  # local contrast, in [0, 1] units, at which half of the full weight is reached
+_HALF_SATURATION = 0.04  # local contrast, in [0, 1] units, at which half of the full weight is reached
 _EDGE_LIMIT = 0.03  # contrast that a clean edge counts for at most: coloured fringes on outlines are seen
 _NEIGHBOURHOOD = 9  # a place counts as texture only if everything this near, in pixels, is busy too
 

@@ -55,7 +55,9 @@ def test_matching_colours_gives_mean_and_covariance_of_the_reference():
     matched = match_colours(x, reference)
     assert matched.shape == x.shape
     torch.testing.assert_close(matched.mean((2, 3)), reference.mean((2, 3)), rtol=0, atol=1e-4)
-    torch.testing.assert_close(matched.flatten(2)[0].cov(), reference.flatten(2)[0].cov(), rtol=0, atol=1e-4)
+    torch.testing.assert_close(  # the floor for grey pictures costs a thousandth of the variance
+        matched.flatten(2)[0].cov(), reference.flatten(2)[0].cov(), rtol=0, atol=2e-4
+    )
     torch.testing.assert_close(match_colours(x, x), x, rtol=0, atol=1e-3)
 
 
