@@ -114,8 +114,8 @@ PAIRS = (
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the subcommand `agreement`."""
     parser = subparsers.add_parser("agreement", help="embedded students against the models they stand for")
-    parser.add_argument("--art", type=Path, default=Path("../shared/art/eval"), metavar="FOLDER")
-    parser.add_argument("--weights", type=Path, default=Path("../shared/weights"), metavar="FOLDER")
+    parser.add_argument("--art", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--weights", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--limit", type=int, metavar="N", help="pictures to use, spread over the folder")
     parser.add_argument("--side", type=int, default=256, metavar="PIXELS")
     parser.add_argument("--out", type=Path, default=Path("eval/results/agreement.json"), metavar="FILE")
