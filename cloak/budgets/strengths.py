@@ -32,9 +32,9 @@ def _level(lpips: float, delta_e: float, linf: int, radii: tuple[float, float], 
     return StrengthLevel(caps, radius=radius / 255, reach=reach / 255, flat=flat / 255)
 
 
-# The largest change is a safety net above what coarse JPEG coding alone does to sharp edges (up to 14 at quality 95).
+# The largest change is a safety net above what coarse JPEG coding alone does to sharp edges at quality 95.
 STRENGTHS: dict[Strength, StrengthLevel] = {
-    "subtle": _level(0.004, 5.0, 18, (6, 8), 0.25),
-    "balanced": _level(0.012, 8.0, 24, (10, 13), 0.4),
-    "strong": _level(0.030, 11.0, 34, (15, 21), 0.9),
+    "subtle": _level(0.004, 5.0, 26, (6, 8), 0.25),
+    "balanced": _level(0.012, 8.0, 32, (10, 13), 0.4),
+    "strong": _level(0.030, 11.0, 40, (15, 21), 0.9),
 }
