@@ -11,6 +11,7 @@ _EMBEDDED_NOTE = (
     "Measured on the embedded stand-ins only: they follow real models in part, so the effect on a real one is smaller. "
     "With a real autoencoder on this machine, name its folder with --models."
 )
+_UNCHANGED = "Nothing was changed: flat colour leaves no room for a change that is not seen."
 _NO_PROMISE = "This raises the cost of imitation; it is no promise of safety."
 
 
@@ -22,7 +23,7 @@ def verdict_for(visible: float, effects: Sequence[ModelEffect], *, all_embedded:
         effects: what was measured for each model.
         all_embedded: whether no real model took part.
     """
-    sentences = [f"The change is {_visibility_word(visible)}."]
+    sentences = [f"The change is {_visibility_word(visible)}." if visible else _UNCHANGED]
     sentences += [_effect_sentence(effect) for effect in effects if effect.sizes]
     if not any(effect.sizes for effect in effects):
         sentences.append("No model that can show what it sees took part, so the seen shift is unknown.")

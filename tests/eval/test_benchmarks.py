@@ -42,7 +42,7 @@ def test_without_a_name_the_benchmarks_are_listed(capsys):
 
 
 def test_wrong_input_ends_with_a_sentence(tmp_path, capsys):
-    assert main(["agreement", "--art", str(tmp_path)]) == 2
+    assert main(["agreement", "--art", str(tmp_path), "--weights", str(tmp_path)]) == 2
     assert "There are no pictures below" in capsys.readouterr().err
 
 

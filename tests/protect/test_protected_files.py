@@ -65,6 +65,9 @@ def test_the_caps_hold_on_the_written_file(run):
 
 
 def test_it_is_changed_unless_one_level_is_too_much(run):
+    if min(run.before.size) == 1:  # one pixel is flat colour, which carries less than a level
+        assert "Nothing was changed" in run.result.certificate.verdict or not torch.equal(*run.shown())
+        return
     assert not torch.equal(*run.shown())
     if min(run.before.size) >= 20:
         used = run.result.certificate.visibility
@@ -126,7 +129,8 @@ def test_the_figures_are_those_of_the_file(run):
     assert figures.delta_e_p95 == pytest.approx(delta_e_percentile(x, y), rel=1e-4)
     assert figures.max_change == pytest.approx(255 * float((y - x).abs().max()), rel=1e-5)
     assert figures.mean_change == pytest.approx(255 * float((y - x).abs().mean()), rel=1e-4)
-    assert figures.psnr == pytest.approx(-10 * float((y - x).pow(2).mean().log10()), rel=1e-4)
+    same = torch.equal(x, y)
+    assert figures.psnr == (None if same else pytest.approx(-10 * float((y - x).pow(2).mean().log10()), rel=1e-4))
     assert 0.5 < figures.ssim <= 1
     assert figures.lpips_backbone == "st-lpips-alex"
     assert figures.lpips_vgg is None

@@ -87,7 +87,7 @@ def test_a_change_keeps_to_the_ball_at_full_size(draw):
     scene = scene_of(draw(40, 48))
     change = scene.enlarged(10 * wobble(scene.working), RADIUS)
     radius = scene.ball(RADIUS).radius.expand_as(change)
-    assert (change.abs() <= radius).all()
+    assert (change.abs() <= radius + 0.5 / 255).all()  # and half a level of dither
     assert radius.min() >= FLAT - 1e-7
     assert radius.max() <= RADIUS
 
@@ -176,11 +176,11 @@ def test_details_cover_the_picture(size, side):
         part = view.look(marked)
         assert part.shape[-2:] == (side, side)
         part += 1
-    if min(size) < 1.15 * side:
+    if min(size) < side + 16:
         assert views == []
         return
     assert marked.min() >= 1
-    assert marked.mean() < 3.5
+    assert marked.mean() < 4.1  # 2 x 2 views of a picture that is hardly larger than one
 
 
 def test_each_look_evaluates_one_view_by_probability():

@@ -92,7 +92,7 @@ def test_named_models_are_checked(models_at, tmp_path):
     place = tmp_path / "mine.safetensors"
     place.touch()
     assert resolve_models([str(place), "tiny-flux2"]) == [str(place), "tiny-flux2"]
-    with pytest.raises(MissingModelError, match="pull flux2"):
+    with pytest.raises(MissingModelError, match="put its diffusers folder"):
         resolve_models(["flux2"])
     with pytest.raises(UnknownNameError):
         resolve_models(["flux"])

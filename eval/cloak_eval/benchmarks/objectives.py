@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from cloak.attacks import PGD
-from cloak.budgets import STRENGTHS, Linf, PerceptualBudget
+from cloak.budgets import STRENGTHS, Linf, PerceptualBudget, round_to_8_bits
 from cloak.effect import measure_effect
 from cloak.effort import EFFORTS
 from cloak.image import read_picture
@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> None:
     rows = []
     for path in pictures:
         x = read_picture(path).pixels
-        x = resized(x, scale_for(x, options.side))
+        x = round_to_8_bits(resized(x, scale_for(x, options.side)))
         rows += [_row(entry.name, x, student, teacher, options.steps) | {"picture": path.stem} for entry in OBJECTIVES]
     write_json(ObjectivesResult(summary=_summary(rows), provenance=provenance(), rows=rows), options.out)
 
