@@ -25,7 +25,7 @@ from pathlib import Path
 
 import torch
 from kornia.filters import gaussian_blur2d
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -287,6 +287,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--crop", type=int, default=192, help="training crop, pixels")
     parser.add_argument("--pairs", type=int, default=2, help="pairs of clean and perturbed crops per step")
     parser.add_argument("--rate", type=float, default=1.5e-3, help="peak learning rate")
+    parser.add_argument("--start", type=Path, help="folder of exported weights to go on from, end to end only")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 
@@ -302,11 +303,15 @@ def main() -> None:
     pool = AttackPool(sampler, size=48, crop=options.crop, generator=generator)
     run = Distillation(options.family, Teacher(options.family, options.weights), pool, pairs=options.pairs)
     seconds, step, state = 0.0, 0, options.work / "state.pt"
+    if options.start is not None and not state.exists():
+        for model, part in zip(run.models(), ("encoder", "decoder"), strict=False):
+            tensors = load_file(options.start / f"{options.family}_{part}.safetensors")
+            model.load_state_dict({name: value.float() for name, value in tensors.items()})
     if state.exists():
         saved = torch.load(state, weights_only=True)
         run.load(saved)
         seconds, step = saved["seconds"], saved["step"]
-    limit, share = options.minutes * 60, FORCED_SHARE[options.family]
+    limit, share = options.minutes * 60, 0.0 if options.start else FORCED_SHARE[options.family]
     last_save, sums, count = seconds, {}, 0
     with (options.work / "log.jsonl").open("a") as log:
         while seconds < limit:
