@@ -4,21 +4,11 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import png
 import pytest
-import torch
 from PIL import Image
 
 from cloak.protect import Protector
 from cloak.surrogates import embedded, store
 from cloak.testing import toy_picture, write_toy_embedded
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_thread():
-    """Networks this small gain nothing from threads and lose much where other work keeps the cores busy."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -52,15 +52,6 @@ def build(name: str, seed: int = 0) -> Any:
     return module.eval()
 
 
-@pytest.fixture(scope="session", autouse=True)
-def one_thread():
-    """Networks this small gain nothing from threads and lose much where other work keeps the cores busy."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="session")
 def narrow_model() -> Callable[[str], Any]:
     """Randomly initialised models of the published structures, made anew at each call."""
