@@ -82,25 +82,27 @@ def measure_effect(
 class Comparison:
     """An original and its cloak at the sizes of trainers, each with its noise control; shared by all models.
 
-    Sizes are short sides of 512 px and the picture's own, 1024 px for a very large one. Noise of the same LPIPS is made
-    at each size, so that it is as visible there as the cloak.
+    Sizes are short sides of 512 px and, if asked for, the picture's own, 1024 px for a very large one. Noise of equal
+    LPIPS is made at each size, so that it is as visible there as the cloak.
 
     Args:
         x: original, (1, 3, H, W) in [0, 1].
         cloaked: the cloaked picture, of the same shape.
         metric: what visibility is measured with.
+        own_size: whether pictures larger than 512 px are measured at their own size as well.
     """
 
-    def __init__(self, x: Tensor, cloaked: Tensor, *, metric: LPIPS) -> None:
+    def __init__(self, x: Tensor, cloaked: Tensor, *, metric: LPIPS, own_size: bool = True) -> None:
         self._x, self._cloaked, self._metric = x, cloaked, metric
+        self._sides = _sides(x)[: None if own_size else 1]
 
     @functools.cached_property
     def _first(self) -> "_Pair":
-        return _Pair(self._x, self._cloaked, _sides(self._x)[0], self._metric)
+        return _Pair(self._x, self._cloaked, self._sides[0], self._metric)
 
     @functools.cached_property
     def _larger(self) -> "list[_Pair]":
-        return [_Pair(self._x, self._cloaked, side, self._metric) for side in _sides(self._x)[1:]]
+        return [_Pair(self._x, self._cloaked, side, self._metric) for side in self._sides[1:]]
 
     @torch.no_grad()
     def effect_on(self, surrogate: Surrogate, *, target: Target | None = None, battery: bool = True) -> ModelEffect:
@@ -263,5 +265,7 @@ BATTERY: dict[str, Callable[[Tensor], Tensor]] = {
     "half size and back": _half,
     "blur sigma 1": lambda x: Blur().apply(x, {"sigma": 1.0}),
     "noise sigma 0.03": _noise,
+    "crop 3 px": lambda x: for_models(x[..., 3:, 3:]) if min(x.shape[-2:]) > 3 else x,
+    "resize to 7/8": lambda x: for_models(resized(x, 7 / 8)),
 }
 """What the certificate applies to a cloaked picture; the autoencoder's own round trip is added per model."""

@@ -40,7 +40,7 @@ from cloak.targets import Target, choose_target
 from cloak.transforms import ExpectationOverTransforms
 from cloak.types import FormatChoice, Step
 from cloak.verdict import verdict_for
-from cloak.views import ViewedLoss, detail_views, whole_view
+from cloak.views import View, ViewedLoss, centre_view, detail_views, loose_views, whole_view
 
 __all__ = ["Protector", "Result", "plan_output", "protect"]
 
@@ -49,12 +49,6 @@ Measure = Callable[[Tensor], Visibility]
 Source = Path | str | bytes | Any
 _EXTENSIONS = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "tiff": ".tif", "avif": ".avif", "bmp": ".bmp"}
 _FIXED_MEMORY = 1_200_000_000  # bytes: torch, weights and a megapixel picture
-_CHECKPOINTS = (
-    0.25,
-    0.45,
-    0.65,
-    0.85,
-)  # shares of the steps after which the radius is set anew from the measured visibility
 
 
 @dataclass(frozen=True)
@@ -120,7 +114,7 @@ def protect(
 def _activation_bytes(surrogate: Surrogate) -> int:
     """What one gradient keeps for each pixel looked at, measured: full-size autoencoders take ten times a tiny one."""
     large = sum(parameter.numel() for parameter in surrogate.module.parameters()) > 20_000_000
-    return 40_000 if large else 4_500
+    return 40_000 if large else 3_000
 
 
 class Protector:
@@ -193,7 +187,7 @@ class _Run:
     def steps(self) -> Iterator[Step]:
         yield self._step("read", message="reading")
         document = read_picture(self.source)
-        scene = Scene(document, flat=self.level.flat)
+        scene = Scene(document, level=self.level)
         yield self._step("models", message="loading models")
         surrogates = self.protector.surrogates
         yield self._step("prepare", message="looking at the original")
@@ -219,13 +213,9 @@ class _Run:
         return choose_target(scene.working, self.config.target, key=self.config.key)
 
     def _loss(self, scene: Scene, surrogates: list[Surrogate], target: Target | None) -> Loss | None:
-        whole = whole_view(scene.working, self._side())
-        details = detail_views(scene.working, self.effort.side) if self.effort.detail else []
-        views = [(whole, 1 - self.effort.detail if details else 1.0)]
-        views += [(view, self.effort.detail / len(details)) for view in details]
         transforms = self.method.transforms()
         prepared = []
-        for view, probability in views:
+        for view, probability in self._views(scene.working):
             original = view.look(scene.working).to(self.protector.device)
             losses = [self.method.loss(surrogate, original, target) for surrogate in surrogates]
             present = [loss for loss in losses if loss is not None]
@@ -240,6 +230,15 @@ class _Run:
             prepared.append((view, probability, expectation))
         return scene.achromatic(ViewedLoss(prepared, generator=self.generator))
 
+    def _views(self, working: Tensor) -> list[tuple[View, float]]:
+        """Where to look, with the share of steps; what a picture has no views for goes to the whole of it."""
+        effort, side = self.effort, self._side()
+        details = detail_views(working, effort.side) if effort.detail else []
+        loose = loose_views(working, side, count=4, generator=self.generator) if effort.loose else []
+        groups = [(details, effort.detail), ([centre_view(working, side)], effort.centre), (loose, effort.loose)]
+        views = [(view, share / len(group)) for group, share in groups for view in group if share]
+        return [(whole_view(working, side), 1.0 - sum(share for _, share in views)), *views]
+
     def _side(self) -> int:
         """Short side of the whole view: the effort's, or less where memory is short."""
         room = max(0, self.config.max_memory - _FIXED_MEMORY)
@@ -249,22 +248,17 @@ class _Run:
 
     def _optimise(self, scene: Scene, loss: Loss | None) -> Iterator[tuple[Step, Tensor]]:
         """Steps of the attack on the working picture, with the change so far, (1, 3, h, w)."""
-        ball = scene.ball(self.level.radius).to(self.protector.device)
+        ball = scene.ball().to(self.protector.device)
         attack = PGD(ball, config=self.method.optimiser(self.effort.steps), generator=self.generator)
         if loss is None or attack.config.steps == 0:
-            draw = torch.rand(scene.working.shape, generator=self.generator) * 2 - 1
-            yield self._step("attack", index=0, total=0), draw * ball.radius.cpu()
+            draw = (torch.rand(scene.working.shape, generator=self.generator) * 2 - 1).to(self.protector.device)
+            x = ball.project(scene.working.to(draw) + draw * ball.radius, scene.working.to(draw)).cpu()
+            yield self._step("attack", index=0, total=0), x - scene.working
             return
-        capped = PerceptualBudget(self.level.caps, metric=lpips("alex"))
-        measure = capped.measure_from(scene.working)
-        checkpoints = {round(share * attack.config.steps) for share in _CHECKPOINTS}
         started = time.perf_counter()
         for step in attack.steps(scene.working.to(self.protector.device), loss):
             self.taken = step.index
             x = step.x.cpu()
-            if step.index in checkpoints:
-                share = measure(capped.realise(x)).share_of(self.level.caps)
-                attack.rescale(self._radius_factor(attack.budget.epsilon, share))
             each = (time.perf_counter() - started) / step.index
             yield (
                 self._step(
@@ -279,15 +273,10 @@ class _Run:
                 x - scene.working,
             )
 
-    def _radius_factor(self, radius: float, share: float) -> float:
-        """How to change the radius so that the cap is just reached; perceptual distance grows about quadratically."""
-        factor = min(1.6, max(0.5, math.sqrt(0.97 / max(share, 1e-3))))
-        return min(factor, self.level.reach / radius)
-
     def _fit(self, scene: Scene, change: Tensor) -> tuple[bytes, Tensor]:
         """File contents at the largest scale of the change at which the stored picture is within the cap."""
         config = self.config
-        change = scene.enlarged(change, self.level.reach)
+        change = scene.enlarged(change)
         budget = PerceptualBudget(self.level.caps, metric=lpips("alex"))
         measure = budget.measure_from(scene.shown)
         for quality in self._qualities(scene):
@@ -318,8 +307,8 @@ class _Run:
         return [None, 96, 98, 100]
 
     def _certified(self, scene: Scene, data: bytes, shown: Tensor, target: Target | None) -> Result:
-        visibility = measure_visibility(scene.shown, shown, vgg=self.effort.battery)
-        comparison = Comparison(scene.shown, shown, metric=lpips("alex"))
+        visibility = measure_visibility(scene.shown, shown, vgg=self.effort.thorough)
+        comparison = Comparison(scene.shown, shown, metric=lpips("alex"), own_size=self.effort.thorough)
         effects = [
             comparison.effect_on(surrogate, target=target, battery=self.effort.battery)
             for surrogate in self.protector.surrogates

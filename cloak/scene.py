@@ -6,16 +6,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cloak.budgets import Linf
+from cloak.budgets import Linf, StrengthLevel
 from cloak.image import PictureDocument, encode_picture, read_picture, settle
-from cloak.perceptual import masking_weights
 from cloak.types import FormatChoice, MetadataPolicy
 from cloak.views import resized, scale_for
 
 __all__ = ["Scene"]
 
 WORKING_SIDE = 1024  # short side, pixels: the largest at which trainers look at a picture
-_DITHER_SEED = 8
 _LOSSY = frozenset({"jpeg", "webp", "avif"})
 
 
@@ -24,31 +22,28 @@ class Scene:
 
     Args:
         document: what was read.
-        flat: largest change on perfectly flat colour, [0, 1] units.
+        level: how far the picture may move.
     """
 
-    def __init__(self, document: PictureDocument, *, flat: float) -> None:
+    def __init__(self, document: PictureDocument, *, level: StrengthLevel) -> None:
         self.document = document
         self.shown = self._composite(document.pixels)  # (1, 3, H, W)
         self.scale = scale_for(self.shown, WORKING_SIDE)
         self.working = resized(self.shown, self.scale)
-        self._flat = flat
+        self._level = level
 
     def _composite(self, pixels: Tensor) -> Tensor:
         alpha = self.document.alpha
         return pixels if alpha is None else pixels * alpha + (1 - alpha)
 
-    def ball(self, radius: float) -> Linf:
+    def ball(self) -> Linf:
         """How far the working picture may move: more where it is busy, not at all where it is transparent."""
-        return self._ball(self.working, radius)
+        return self._ball(self.working)
 
-    def _ball(self, shown: Tensor, radius: float) -> Linf:
-        weights = masking_weights(shown, floor=0.0)
+    def _ball(self, shown: Tensor) -> Linf:
         alpha = self.document.alpha
-        if alpha is None:
-            return Linf(radius, weights=weights, flat=self._flat)
-        opacity = F.interpolate(alpha, size=shown.shape[-2:], mode="area")
-        return Linf(radius, weights=weights * opacity, flat=self._flat * opacity)
+        opacity = None if alpha is None else F.interpolate(alpha, size=shown.shape[-2:], mode="area")
+        return self._level.ball(shown, opacity=opacity)
 
     def achromatic(self, loss: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
         """For grey documents, the loss of the change's grey part; others as they are."""
@@ -61,23 +56,13 @@ class Scene:
 
         return of_grey_part
 
-    def enlarged(self, change: Tensor, radius: float) -> Tensor:
-        """A change of the working picture at full size, within the ball of `radius` there."""
+    def enlarged(self, change: Tensor) -> Tensor:
+        """A change of the working picture at full size, within the ball there."""
         if self.document.is_grey:
             change = change.mean(1, keepdim=True).expand(-1, 3, -1, -1)
         if self.scale < 1:
             change = F.interpolate(change, size=self.shown.shape[-2:], mode="bicubic")
-        bound = self._ball(self.shown, radius).radius
-        return self._dithered(torch.maximum(torch.minimum(change, bound), -bound))
-
-    def _dithered(self, change: Tensor) -> Tensor:
-        """Add half a level of noise where there is a change: rounding then keeps parts of a level on average.
-
-        Without it, half a level on flat colour would round to nothing, or to a regular pattern that is seen.
-        """
-        level = 1 / ((1 << self.document.bit_depth) - 1)
-        noise = torch.rand(change.shape[-2:], generator=torch.Generator().manual_seed(_DITHER_SEED)) - 0.5
-        return change + level * noise * (change.abs() > 0.02 * level)
+        return self._ball(self.shown).project(self.shown + change, self.shown) - self.shown
 
     def pixels(self, change: Tensor) -> Tensor:
         """The document's pixels with a change of what is shown, (1, 3, H, W) in [0, 1]."""

@@ -1,4 +1,9 @@
-"""Where the models look during optimisation: the whole picture at a trainer's size, and parts of it in detail."""
+"""Where the models look during optimisation: the picture as trainers prepare it, parts of it in detail, other framings.
+
+A change is most effective on the grid of latent pixels that it was made on: seen at another size, or a few pixels off,
+about a third is left (docs/effect.md). So the sizes and crops that trainers use come first, and some steps are spent on
+framings that nobody foresees.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -10,9 +15,20 @@ from torch.nn import functional as F
 
 from cloak.surrogates.padding import SMALLEST_SIDE
 
-__all__ = ["View", "ViewedLoss", "detail_views", "for_models", "resized", "scale_for", "whole_view"]
+__all__ = [
+    "View",
+    "ViewedLoss",
+    "centre_view",
+    "detail_views",
+    "for_models",
+    "loose_views",
+    "resized",
+    "scale_for",
+    "whole_view",
+]
 
 Loss = Callable[[Tensor], Tensor]
+_GRID = 8  # pixels of the picture for one of the latent, along a side
 _LONGEST = 2.5  # very long pictures are looked at with at most this many times side * side pixels
 
 
@@ -52,16 +68,48 @@ def whole_view(x: Tensor, side: int) -> View:
 
 
 def detail_views(x: Tensor, side: int) -> list[View]:
-    """Overlapping parts of `side` pixels that cover a picture larger than that; none for smaller ones."""
+    """Overlapping parts of `side` pixels, on the latent grid, that cover a larger picture (but for a rim of 7 px)."""
     height, width = x.shape[-2:]
     if min(height, width) < side + 16:
         return []
     return [View("detail", _crop(top, left, side)) for top in _starts(height, side) for left in _starts(width, side)]
 
 
+def centre_view(x: Tensor, side: int) -> View:
+    """The square in the middle of the picture at `side`, as most trainers cut it out."""
+    scale = scale_for(x, side)
+
+    def look(picture: Tensor) -> Tensor:
+        small = resized(picture, scale)
+        height, width = small.shape[-2:]
+        square = min(height, width)
+        top, left = (height - square) // 2, (width - square) // 2
+        return for_models(small[..., top : top + square, left : left + square])
+
+    return View(f"centre at {side}", look)
+
+
+def loose_views(x: Tensor, side: int, *, count: int, generator: torch.Generator) -> list[View]:
+    """Framings of other sizes, 0.8 to 1.25 of `side`, a few pixels off the latent grid."""
+    views = []
+    for _ in range(count):
+        scale = scale_for(x, round(side * (0.8 + 0.45 * float(torch.rand((), generator=generator)))))
+        top, left = (int(torch.randint(_GRID, (), generator=generator)) for _ in range(2))
+        views.append(View("loose", _loose(scale, top, left)))
+    return views
+
+
+def _loose(scale: float, top: int, left: int) -> Callable[[Tensor], Tensor]:
+    def look(picture: Tensor) -> Tensor:
+        small = resized(picture, scale)
+        return for_models(small[..., min(top, small.shape[-2] - 1) :, min(left, small.shape[-1] - 1) :])
+
+    return look
+
+
 def _starts(length: int, side: int) -> list[int]:
     count = max(2, -(-length // side))
-    return [round(index * (length - side) / (count - 1)) for index in range(count)]
+    return [index * (length - side) // (count - 1) // _GRID * _GRID for index in range(count)]
 
 
 def _crop(top: int, left: int, side: int) -> Callable[[Tensor], Tensor]:

@@ -19,6 +19,9 @@ from cloak.budgets import Linf
 __all__ = ["PGD", "PGDConfig"]
 
 
+_REFERENCE_SIDE = 512
+
+
 class PGDConfig(BaseModel):
     """Settings of the loop."""
 
@@ -30,7 +33,9 @@ class PGDConfig(BaseModel):
     travel: float = Field(
         default=5.0, gt=0, description="Length of the whole path, in radii; the step length follows from it."
     )
-    smoothing: float = Field(default=1.0, ge=0, le=8, description="Gaussian blur of the gradient, pixels; 0 for none.")
+    smoothing: float = Field(
+        default=1.0, ge=0, le=8, description="Gaussian blur of the gradient, pixels at 512 px short side; 0 for none."
+    )
     patience: int = Field(default=0, ge=0, description="Stop after this many steps without progress; 0 for never.")
 
 
@@ -41,7 +46,7 @@ class PGD(Attack):
     optimum (its momentum averages over many draws), so "best so far" is the last one.
 
     Args:
-        budget: the ball; its radius may be changed between steps through `rescale`.
+        budget: the ball.
         config: settings of the loop.
         generator: source of the random start.
     """
@@ -51,10 +56,6 @@ class PGD(Attack):
     def __init__(self, budget: Linf, *, config: PGDConfig, generator: torch.Generator) -> None:
         super().__init__(budget)
         self.config, self.generator = config, generator
-
-    def rescale(self, factor: float) -> None:
-        """Widen or narrow the ball from the next step on, flat colour excepted."""
-        self.budget = self.budget.widen(factor)
 
     def steps(self, x0: Tensor, loss: Loss) -> Iterator[AttackStep]:
         config = self.config
@@ -120,6 +121,7 @@ class _Plateau:
 
 
 def _smoothed(gradient: Tensor, sigma: float) -> Tensor:
+    sigma *= min(gradient.shape[-2:]) / _REFERENCE_SIDE
     size = min(2 * int(3 * sigma + 0.5) + 1, 2 * (min(gradient.shape[-2:]) // 2) - 1)
     if sigma == 0 or size < 3:
         return gradient

@@ -25,7 +25,3 @@ class Budget(ABC):
     @abstractmethod
     def project(self, x: Tensor, x0: Tensor) -> Tensor:
         """The nearest picture to `x`, in the direction of `x0`, that is within the budget and in [0, 1]."""
-
-    def scale(self, factor: float) -> "Budget":
-        """The same budget with its radius multiplied; what the optimiser plays with to meet a hard cap."""
-        raise NotImplementedError

@@ -2,7 +2,11 @@
 
 from dataclasses import dataclass
 
+from torch import Tensor
+
+from cloak.budgets.linf import Linf
 from cloak.budgets.perceptual import Visibility
+from cloak.perceptual import masking_weights
 from cloak.types import Strength
 
 __all__ = ["STRENGTHS", "StrengthLevel"]
@@ -14,27 +18,31 @@ class StrengthLevel:
 
     Args:
         caps: hard limits on the written file.
-        radius: largest change that the optimiser begins with where the picture hides it best, [0, 1] units.
-        reach: largest radius that it may widen to while the caps leave room.
-        flat: largest change on perfectly flat colour, [0, 1] units; less than one level of 8 bits, it is dithered.
+        radius: largest change of a channel where texture hides it best, [0, 1] units.
+        flat: largest change of a channel on perfectly flat colour.
+        flat_luma: largest change of luma there.
     """
 
     caps: Visibility
     radius: float
-    reach: float
     flat: float
+    flat_luma: float
+
+    def ball(self, x: Tensor, *, opacity: Tensor | None = None) -> Linf:
+        """How far `x` (B, 3, H, W) may move: more where it is busy, not at all where opacity (B, 1, H, W) is 0."""
+        return Linf(self.radius, weights=masking_weights(x), flat=self.flat, flat_luma=self.flat_luma, allowed=opacity)
 
 
-def _level(lpips: float, delta_e: float, linf: int, radii: tuple[float, float], flat: float) -> StrengthLevel:
-    """A level from figures on the scale of 0 to 255."""
-    radius, reach = radii
-    caps = Visibility(lpips=lpips, delta_e=delta_e, linf=linf / 255)
-    return StrengthLevel(caps, radius=radius / 255, reach=reach / 255, flat=flat / 255)
+def _level(caps: tuple[float, float, int], *, radius: float, flat: float, flat_luma: float) -> StrengthLevel:
+    """A level from figures on the scale of 0 to 255; the caps are LPIPS, CIEDE2000 and the largest change."""
+    lpips, delta_e, linf = caps
+    visibility = Visibility(lpips=lpips, delta_e=delta_e, linf=linf / 255)
+    return StrengthLevel(visibility, radius=radius / 255, flat=flat / 255, flat_luma=flat_luma / 255)
 
 
 # The largest change is a safety net above what coarse JPEG coding alone does to sharp edges at quality 95.
 STRENGTHS: dict[Strength, StrengthLevel] = {
-    "subtle": _level(0.004, 5.0, 26, (6, 8), 0.25),
-    "balanced": _level(0.012, 8.0, 32, (10, 13), 0.4),
-    "strong": _level(0.030, 11.0, 40, (15, 21), 0.9),
+    "subtle": _level((0.006, 3.0, 26), radius=2.0, flat=1.2, flat_luma=0.8),
+    "balanced": _level((0.015, 5.0, 32), radius=3.0, flat=2.0, flat_luma=1.3),
+    "strong": _level((0.035, 8.0, 40), radius=6.0, flat=3.0, flat_luma=2.2),
 }

@@ -33,8 +33,8 @@ class Artcloak(Method):
         return WeightedSum([EncoderUntargeted(surrogate, original)], [_ENCODER_ONLY_WEIGHT])
 
     def transforms(self) -> Sequence[tuple[Transform, float]]:
-        return [(Identity(), 0.3), (JPEG(), 0.2), (Resize(), 0.2), (Blur(), 0.15), (Noise(), 0.15)]
+        return [(Identity(), 0.2), (JPEG(), 0.4), (Resize(), 0.15), (Blur(), 0.1), (Noise(), 0.15)]
 
     def optimiser(self, steps: int) -> PGDConfig:
         patience = max(40, steps // 3)  # only long runs have a plateau to find
-        return PGDConfig(steps=steps, optimiser="sign", momentum=0.9, smoothing=0.5, patience=patience)
+        return PGDConfig(steps=steps, optimiser="sign", momentum=0.9, smoothing=1.5, patience=patience)

@@ -33,7 +33,7 @@ class DecodedUntargeted(Objective):
         original: Tensor,
         *,
         target: Target | None = None,
-        band: float = 0.5,
+        band: float = 0.3,
         uniform: float = 0.5,
     ) -> None:
         super().__init__(surrogate, original, target=target)

@@ -17,7 +17,7 @@ _EDGE_LIMIT = 0.03  # contrast that a clean edge counts for at most: coloured fr
 _NEIGHBOURHOOD = 9  # a place counts as texture only if everything this near, in pixels, is busy too
 
 
-def masking_weights(x: Tensor, *, floor: float) -> Tensor:
+def masking_weights(x: Tensor) -> Tensor:
     """How much of the largest perturbation each pixel may carry.
 
     Texture is the local standard deviation, eroded: beside a clean line one half of the neighbourhood is flat, and the
@@ -25,10 +25,9 @@ def masking_weights(x: Tensor, *, floor: float) -> Tensor:
 
     Args:
         x: pictures, (B, 3, H, W) in [0, 1].
-        floor: weight of perfectly flat colour, [0, 1].
 
     Returns:
-        Weights (B, 1, H, W) in [floor, 1].
+        Weights (B, 1, H, W) in [0, 1]; 0 on perfectly flat colour.
     """
     grey = rgb_to_grayscale(x)
     mean, mean_of_square = _blur(grey, 1.5), _blur(grey**2, 1.5)
@@ -37,7 +36,7 @@ def masking_weights(x: Tensor, *, floor: float) -> Tensor:
     edge = 0.5 * spatial_gradient(_blur(grey, 0.7), order=1).pow(2).sum(2).sqrt()
     contrast = torch.maximum(_blur(texture, 2.0), edge.clamp(max=_EDGE_LIMIT))
     energy = contrast**2  # faint texture, paper grain say, hides next to nothing
-    return floor + (1 - floor) * energy / (energy + _HALF_SATURATION**2)
+    return energy / (energy + _HALF_SATURATION**2)
 
 
 def _blur(x: Tensor, sigma: float) -> Tensor:

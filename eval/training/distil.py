@@ -2,14 +2,10 @@
 
 The student is fitted on pairs (picture, perturbed picture). Perturbations are noise and, mostly, attacks in progress: a
 pool of pictures each of which takes one sign step per visit, on the teacher's gradient or on the student's own (so the
-student is corrected where it would be exploited). Two phases:
-
-1. *forced*: each level of the student maps the teacher's features before it to the teacher's features after it, which
-   makes four shallow problems out of one deep one (FitNets, Romero et al. 2015, arXiv 1412.6550);
-2. *end to end*: features, latent and round trip along the student's own path, and the **differences** between the two
-   pictures of a pair, each relative to the size of the teacher's difference. Matching differences in the directions
-   that attacks take is a finite-difference form of matching input gradients (Sobolev training, Czarnecki et al. 2017,
-   arXiv 1706.04859).
+student is corrected where it would be exploited). What is matched: features, latent and round trip along the student's
+own path, and the **differences** between the two pictures of a pair, each relative to the size of the teacher's
+difference. Matching differences in the directions that attacks take is a finite-difference form of matching input
+gradients (Sobolev training, Czarnecki et al. 2017, arXiv 1706.04859). `levels.py` gives a student a good start.
 
     python eval/training/distil.py flux2 --art ART --emoji PACKAGE... --weights WEIGHTS --work DIR --minutes 80
 
@@ -20,29 +16,32 @@ import argparse
 import json
 import sys
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from kornia.filters import gaussian_blur2d
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "eval"), str(Path(__file__).parent)]
 
+from muon import Optimiser  # noqa: E402
 from pictures import PictureSampler, load_art, render_emoji  # noqa: E402
 
 from cloak.surrogates.tiny import TinyDecoder, TinyEncoder  # noqa: E402
 from cloak_eval.teachers import level_outputs, load_taef2, load_vaelight  # noqa: E402
 
 ENCODERS = {
-    "flux2": {"channels": 64, "latent_channels": 32, "blocks": (2, 3, 3), "side_path": True},
+    "flux2": {"channels": 64, "latent_channels": 32, "blocks": (3, 3, 3), "side_path": True},
     "sd1": {"channels": 32, "latent_channels": 4, "blocks": (1, 2, 2), "side_path": False},
 }
-DECODERS = {"flux2": {"channels": 64, "latent_channels": 32, "blocks": (3, 3, 1, 1), "side_path": True}}
-HINT_SHARE = 0.25  # weight of features inside once the student runs on its own
-FORCED_SHARE = {"flux2": 0.4, "sd1": 0.0}
+DECODERS = {"flux2": {"channels": 64, "latent_channels": 32, "blocks": (3, 3, 2, 1), "side_path": True}}
+HINT_SHARE = 0.25  # weight of features inside, beside what comes out
 
 
 class Teacher:
@@ -130,32 +129,28 @@ def spread(reference: Tensor) -> Tensor:
     return reference.float() - reference.float().mean((0, 2, 3), keepdim=True)
 
 
-def level_losses(
-    levels: list[nn.Module], start: Tensor, hints: list[Tensor | None], *, forced: bool
-) -> tuple[list[Tensor], Tensor]:
-    """Relative feature errors of each level, and the last output along the chosen path."""
+def level_losses(levels: list[nn.Module], start: Tensor, hints: list[Tensor | None]) -> tuple[list[Tensor], Tensor]:
+    """Relative feature errors of each level, and the last output."""
     losses, x = [], start
     for level, hint in zip(levels, hints, strict=True):
         x = level(x)
         if hint is not None:
             losses.append(relative(x - hint, spread(hint)))
-            if forced:
-                x = hint.float()
     return losses, x
 
 
 class Distillation:
     """The student, its optimiser and one training step."""
 
-    def __init__(self, family: str, teacher: Teacher, pool: AttackPool, *, pairs: int) -> None:
+    def __init__(self, family: str, teacher: Teacher, pool: AttackPool, *, pairs: int, rate: float) -> None:
         self.family, self.teacher, self.pool, self.pairs = family, teacher, pool, pairs
         self.encoder = TinyEncoder(**ENCODERS[family]).to(memory_format=torch.channels_last)
         self.decoder = None
         if family in DECODERS:
             self.decoder = TinyDecoder(**DECODERS[family]).to(memory_format=torch.channels_last)
-        parameters = [p for m in self.models() for p in m.parameters()]
-        self.optimiser = torch.optim.AdamW(parameters, lr=1e-3, betas=(0.9, 0.98), weight_decay=1e-4)
+        self.optimiser = Optimiser(self.models, rate=rate)
 
+    @property
     def models(self) -> list[nn.Module]:
         return [self.encoder] if self.decoder is None else [self.encoder, self.decoder]
 
@@ -176,47 +171,40 @@ class Distillation:
         join_out = [torch.cat([a, b.detach()]) for a, b in zip(clean_out, hot_out, strict=True)]
         return join, join_out, gradient
 
-    def step(self, *, forced: bool) -> dict[str, float]:
+    def step(self, *, done: float) -> dict[str, float]:
         indices = self.pool.draw(self.pairs)
         visits = [self.pool.visits[i] for i in indices]
         x = torch.stack([v.x for v in visits])
         xp = x + torch.stack([v.delta for v in visits])
         hints, hints_out, teacher_gradient = self._teach(x, xp.clone())
-        both = torch.cat([x, xp]).contiguous(memory_format=torch.channels_last).requires_grad_(not forced)
+        both = torch.cat([x, xp]).contiguous(memory_format=torch.channels_last).requires_grad_()
         with torch.autocast("cpu", torch.bfloat16):
-            losses, latent = level_losses(self.encoder.levels(), both, hints, forced=forced)
+            losses, latent = level_losses(self.encoder.levels(), both, hints)
             out_losses, picture = [], None
             if self.decoder is not None:
-                start = hints[-1].float() if forced else latent
-                out_losses, picture = level_losses(
-                    self.decoder.levels(), 3 * torch.tanh(start / 3), hints_out, forced=forced
-                )
-        share = 1.0 if forced else HINT_SHARE
-        loss = share * (sum(losses) + sum(out_losses))
-        if not forced:  # what comes out matters in full
-            loss = loss + (1 - share) * (losses[-1] + (out_losses[-1] if out_losses else 0.0))
+                out_losses, picture = level_losses(self.decoder.levels(), 3 * torch.tanh(latent / 3), hints_out)
+        loss = HINT_SHARE * (sum(losses) + sum(out_losses))
+        loss = loss + (1 - HINT_SHARE) * (losses[-1] + (out_losses[-1] if out_losses else 0.0))
         report = {f"e{i}": float(v.detach()) for i, v in enumerate(losses)}
         report |= {f"d{i}": float(v.detach()) for i, v in enumerate(out_losses)}
+        difference, extra = self._difference(latent, hints[-1])
+        report |= {"dz": float(difference.detach())} | extra
+        loss = loss + difference
         student_gradient = None
-        if not forced:
-            difference, extra = self._difference(latent, hints[-1])
-            report |= {"dz": float(difference.detach())} | extra
-            loss = loss + difference
-            if picture is not None:
-                shift, extra = self._difference(picture, hints_out[-1])
-                low, extra = self._difference(self._low(picture), self._low(hints_out[-1]))
-                report |= {"dx": float(shift.detach()), "dlow": float(low.detach()), "low_cos": extra["cos"]}
-                loss = loss + shift + 2 * low
-                goal = seen_change(*picture.float().chunk(2)).sum()
-                (student_gradient,) = torch.autograd.grad(goal, both, retain_graph=True)
-                student_gradient = student_gradient.chunk(2)[1]
-                report["grad_cos"] = float(
-                    nn.functional.cosine_similarity(student_gradient.flatten(1), teacher_gradient.flatten(1)).mean()
-                )
-        self.optimiser.zero_grad(set_to_none=True)
+        if picture is not None:
+            shift, extra = self._difference(picture, hints_out[-1])
+            low, extra = self._difference(self._low(picture), self._low(hints_out[-1]))
+            report |= {"dx": float(shift.detach()), "dlow": float(low.detach()), "low_cos": extra["cos"]}
+            loss = loss + shift + 2 * low
+            goal = seen_change(*picture.float().chunk(2)).sum()
+            (student_gradient,) = torch.autograd.grad(goal, both, retain_graph=True)
+            student_gradient = student_gradient.chunk(2)[1]
+            report["grad_cos"] = float(
+                nn.functional.cosine_similarity(student_gradient.flatten(1), teacher_gradient.flatten(1)).mean()
+            )
         loss.backward()
-        nn.utils.clip_grad_norm_([p for m in self.models() for p in m.parameters()], 1.0)
-        self.optimiser.step()
+        nn.utils.clip_grad_norm_([p for m in self.models for p in m.parameters()], 1.0)
+        self.optimiser.step(done=done)
         for row, index in enumerate(indices):
             on_teacher = visits[row].on_teacher or student_gradient is None
             self.pool.step(index, (teacher_gradient if on_teacher else student_gradient)[row])
@@ -238,100 +226,115 @@ class Distillation:
         return error.mean(), {"cos": float(cosine.detach())}
 
     def state(self) -> dict:
-        return {"models": [m.state_dict() for m in self.models()], "optimiser": self.optimiser.state_dict()}
+        return {"models": [m.state_dict() for m in self.models], "optimiser": self.optimiser.state_dict()}
 
     def load(self, state: dict) -> None:
-        for model, weights in zip(self.models(), state["models"], strict=True):
+        for model, weights in zip(self.models, state["models"], strict=True):
             model.load_state_dict(weights)
         self.optimiser.load_state_dict(state["optimiser"])
 
 
-def learning_rate(done: float, *, forced_share: float, peak: float) -> float:
-    """Warm-up over 1 %, then cosine to 2 % of the peak; halved when the end-to-end phase begins."""
-    warm = min(1.0, done / 0.01 + 0.02)
-    cosine = 0.02 + 0.98 * 0.5 * (1 + torch.cos(torch.tensor(min(done, 1.0) * torch.pi)).item())
-    return peak * warm * cosine * (0.6 if done > forced_share > 0 else 1.0)
-
-
-def export(run: Distillation, folder: Path, seconds: float, step: int) -> None:
+def export(family: str, models: list[nn.Module], folder: Path, *, seconds: float, step: int) -> None:
     """fp16 safetensors with the architecture in the header's metadata."""
-    parts = {"encoder": (run.encoder, ENCODERS[run.family])}
-    if run.decoder is not None:
-        parts["decoder"] = (run.decoder, DECODERS[run.family])
-    for part, (model, config) in parts.items():
+    for part, model, configs in zip(("encoder", "decoder"), models, (ENCODERS, DECODERS), strict=False):
         tensors = {k: v.detach().to(torch.float16).contiguous() for k, v in model.state_dict().items()}
         metadata = {
-            "architecture": json.dumps(config),
-            "family": run.family,
+            "architecture": json.dumps(configs[family]),
+            "family": family,
             "steps": str(step),
             "seconds": str(int(seconds)),
         }
-        save_file(tensors, folder / f"{run.family}_{part}.safetensors", metadata=metadata)
+        save_file(tensors, folder / f"{family}_{part}.safetensors", metadata=metadata)
 
 
-def save(run: Distillation, folder: Path, seconds: float, step: int) -> None:
-    temporary = folder / "state.tmp"
-    torch.save(run.state() | {"seconds": seconds, "step": step}, temporary)
-    temporary.rename(folder / "state.pt")
-    export(run, folder, seconds, step)
+def load_start(folder: Path, family: str, models: list[nn.Module]) -> tuple[float, int]:
+    """Fill models from exported weights; blocks that those lack begin as the identity. Returns seconds and steps."""
+    metadata: dict[str, str] = {}
+    for model, part in zip(models, ("encoder", "decoder"), strict=False):
+        path = folder / f"{family}_{part}.safetensors"
+        tensors = {name: value.float() for name, value in load_file(path).items()}
+        missing, unexpected = model.load_state_dict(tensors, strict=False)
+        if unexpected:
+            raise SystemExit(f"{path} does not fit the architecture: {unexpected}")
+        for name in missing:
+            if ".convolutions.4." in name:  # the last convolution of a block
+                nn.init.zeros_(model.get_parameter(name))
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata()
+    return float(metadata["seconds"]), int(metadata["steps"])
+
+
+def add_sources(parser: argparse.ArgumentParser) -> None:
+    """The options that all training of students shares."""
+    parser.add_argument("--art", type=Path, required=True, help="folder of artists' folders of JPEG pictures")
+    parser.add_argument("--emoji", type=Path, nargs="*", default=[], help="unpacked @iconify-json packages")
+    parser.add_argument("--weights", type=Path, required=True, help="folder of the teachers' safetensors")
+    parser.add_argument("--work", type=Path, required=True, help="state, log and exported weights go here")
+    parser.add_argument("--start", type=Path, help="folder of exported weights to go on from")
+    parser.add_argument("--seed", type=int, default=0)
+
+
+def picture_sampler(options: argparse.Namespace, generator: torch.Generator) -> PictureSampler:
+    emoji = render_emoji(options.emoji, per_package=400, generator=torch.Generator().manual_seed(options.seed))
+    return PictureSampler(load_art(options.art), emoji, art_share=0.65, generator=generator)
+
+
+def train(run: Any, options: argparse.Namespace) -> None:
+    """Steps until the minutes are used up, over all calls together; state and weights are saved every five minutes.
+
+    Args:
+        run: has `family`, `models`, `step(done=share)` that returns losses, `state()` and `load(state)`.
+        options: `work`, `minutes`, `start`.
+    """
+    options.work.mkdir(parents=True, exist_ok=True)
+    before = load_start(options.start, run.family, run.models) if options.start is not None else (0.0, 0)
+    seconds, step, state = 0.0, 0, options.work / "state.pt"
+    if state.exists():
+        saved = torch.load(state, weights_only=True)
+        run.load(saved)
+        seconds, step = saved["seconds"], saved["step"]
+
+    def save() -> None:
+        temporary = state.with_suffix(".tmp")
+        torch.save(run.state() | {"seconds": seconds, "step": step}, temporary)
+        temporary.rename(state)
+        export(run.family, run.models, options.work, seconds=seconds + before[0], step=step + before[1])
+
+    limit, last_save, sums = options.minutes * 60, seconds, Counter()
+    with (options.work / "log.jsonl").open("a") as log:
+        while seconds < limit:
+            begin = time.perf_counter()
+            sums.update(run.step(done=seconds / limit))
+            step, seconds = step + 1, seconds + time.perf_counter() - begin
+            if step % 25 == 0:
+                means = {name: round(value / 25, 4) for name, value in sums.items()}
+                log.write(json.dumps({"step": step, "seconds": round(seconds), **means}) + "\n")
+                log.flush()
+                sums.clear()
+            if seconds - last_save > 300:
+                save()
+                last_save = seconds
+    save()
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("family", choices=sorted(ENCODERS))
-    parser.add_argument("--art", type=Path, required=True, help="folder of artists' folders of JPEG pictures")
-    parser.add_argument("--emoji", type=Path, nargs="*", default=[], help="unpacked @iconify-json packages")
-    parser.add_argument("--weights", type=Path, required=True, help="folder of the teachers' safetensors")
-    parser.add_argument("--work", type=Path, required=True, help="state, log and exported weights go here")
+    add_sources(parser)
     parser.add_argument("--minutes", type=float, default=80, help="computing time, over all runs together")
     parser.add_argument("--crop", type=int, default=192, help="training crop, pixels")
     parser.add_argument("--pairs", type=int, default=2, help="pairs of clean and perturbed crops per step")
-    parser.add_argument("--rate", type=float, default=1.5e-3, help="peak learning rate")
-    parser.add_argument("--start", type=Path, help="folder of exported weights to go on from, end to end only")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--rate", type=float, default=4e-3, help="peak learning rate of the convolutions")
     return parser.parse_args()
 
 
 def main() -> None:
     options = arguments()
-    options.work.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(options.seed)
     generator = torch.Generator().manual_seed(options.seed + int(time.time()))  # a resumed run sees new pictures
-    art = load_art(options.art)
-    emoji = render_emoji(options.emoji, per_package=400, generator=torch.Generator().manual_seed(options.seed))
-    sampler = PictureSampler(art, emoji, art_share=0.65, generator=generator)
-    pool = AttackPool(sampler, size=48, crop=options.crop, generator=generator)
-    run = Distillation(options.family, Teacher(options.family, options.weights), pool, pairs=options.pairs)
-    seconds, step, state = 0.0, 0, options.work / "state.pt"
-    if options.start is not None and not state.exists():
-        for model, part in zip(run.models(), ("encoder", "decoder"), strict=False):
-            tensors = load_file(options.start / f"{options.family}_{part}.safetensors")
-            model.load_state_dict({name: value.float() for name, value in tensors.items()})
-    if state.exists():
-        saved = torch.load(state, weights_only=True)
-        run.load(saved)
-        seconds, step = saved["seconds"], saved["step"]
-    limit, share = options.minutes * 60, 0.0 if options.start else FORCED_SHARE[options.family]
-    last_save, sums, count = seconds, {}, 0
-    with (options.work / "log.jsonl").open("a") as log:
-        while seconds < limit:
-            begin, done = time.perf_counter(), seconds / limit
-            for group in run.optimiser.param_groups:
-                group["lr"] = learning_rate(done, forced_share=share, peak=options.rate)
-            report = run.step(forced=done < share)
-            step, seconds = step + 1, seconds + time.perf_counter() - begin
-            for name, value in report.items():
-                sums[name] = sums.get(name, 0.0) + value
-            count += 1
-            if step % 25 == 0:
-                means = {k: round(v / count, 4) for k, v in sums.items()}
-                log.write(json.dumps({"step": step, "seconds": round(seconds), **means}) + "\n")
-                log.flush()
-                sums, count = {}, 0
-            if seconds - last_save > 300:
-                save(run, options.work, seconds, step)
-                last_save = seconds
-    save(run, options.work, seconds, step)
+    pool = AttackPool(picture_sampler(options, generator), size=48, crop=options.crop, generator=generator)
+    teacher = Teacher(options.family, options.weights)
+    train(Distillation(options.family, teacher, pool, pairs=options.pairs, rate=options.rate), options)
 
 
 if __name__ == "__main__":

@@ -16,10 +16,12 @@ SOURCES = {
     "flux2": {
         "teacher": "madebyollin/taef2 (MIT), the tiny autoencoder of FLUX.2's latent space",
         "parts": ["encoder", "decoder"],
+        "script": "eval/training/levels.py flux2, from weights by eval/training/distil.py flux2",
     },
     "sd1": {
         "teacher": "Graphnull/VAElight (Apache-2.0), a coarse student of Stable Diffusion 1's encoder",
         "parts": ["encoder"],
+        "script": "eval/training/distil.py sd1",
     },
 }
 DATA = (
@@ -39,7 +41,7 @@ def describe(path: Path, family: str) -> dict[str, object]:
         "licence": "Apache-2.0",
         "teacher": SOURCES[family]["teacher"],
         "data": DATA,
-        "script": f"eval/training/distil.py {family}",
+        "script": SOURCES[family]["script"],
         "steps": int(metadata["steps"]),
         "training_seconds": int(metadata["seconds"]),
         "architecture": json.loads(metadata["architecture"]),

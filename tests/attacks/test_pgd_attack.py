@@ -138,20 +138,6 @@ def test_no_steps_give_the_picture_back():
     assert torch.equal(attack(steps=0)(x0, brightness), x0)
 
 
-def test_rescale_takes_effect_from_the_next_step_on():
-    x0 = round_to_8_bits(picture().clamp(0.2, 0.8))
-    pgd = attack(steps=12, travel=40)
-    reached = []
-    for step in pgd.steps(x0, brightness):
-        reached.append(step.distance)
-        if step.index in (4, 8):
-            pgd.rescale(2.0 if step.index == 4 else 0.25)
-    assert max(reached[:4]) <= RADIUS + 1e-6
-    assert reached[7] == pytest.approx(2 * RADIUS, abs=1e-6)
-    assert reached[11] == pytest.approx(RADIUS / 2, abs=1e-6)
-    assert pgd.budget.epsilon == pytest.approx(RADIUS / 2)
-
-
 @pytest.mark.parametrize("patience", [1, 3])
 def test_a_plateau_ends_it_early(patience):
     steps = list(attack(steps=50, patience=patience).steps(picture(), lambda p: 0 * brightness(p) + 2))

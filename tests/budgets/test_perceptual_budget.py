@@ -112,6 +112,8 @@ def test_strengths_grow_and_leave_room_under_their_caps():
     levels = [STRENGTHS[name] for name in ("subtle", "balanced", "strong")]
     for weaker, stronger in itertools.pairwise(levels):
         assert weaker.caps.share_of(stronger.caps) < 1
-        assert (weaker.radius, weaker.flat) < (stronger.radius, stronger.flat)
+        assert weaker.radius < stronger.radius
+        assert weaker.flat < stronger.flat
+        assert weaker.flat_luma < stronger.flat_luma
     for level in levels:
-        assert 0 < level.flat < level.radius <= level.reach < level.caps.linf
+        assert 0 < level.flat_luma < level.flat < level.radius < level.caps.linf

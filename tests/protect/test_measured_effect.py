@@ -102,13 +102,14 @@ def test_no_change_is_no_effect():
 
 @pytest.mark.parametrize("name", BATTERY)
 @pytest.mark.parametrize("size", [(64, 64), (33, 47), (8, 9)])
-def test_the_battery_keeps_shape_and_range_and_is_deterministic(name, size):
+def test_the_battery_keeps_range_and_is_deterministic(name, size):
     x = toy_picture(*size)
     y = BATTERY[name](x)
-    assert y.shape == x.shape
     assert 0 <= y.min() <= y.max() <= 1
     assert torch.equal(y, BATTERY[name](x))
-    assert 0 < (y - x).abs().mean() < 0.1
+    if name not in {"crop 3 px", "resize to 7/8"}:  # these give another size
+        assert y.shape == x.shape
+        assert 0 < (y - x).abs().mean() < 0.1
 
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 7), (40, 9), (64, 64)])
@@ -142,8 +143,8 @@ def test_a_pair_of_files_is_compared(tmp_path, draw, quick):
     assert report.original == result.certificate.input
     assert report.cloaked == result.certificate.output
     assert report.models == result.certificate.models
-    assert report.effects[0].sizes[0].times_noise == pytest.approx(
-        result.certificate.effects[0].sizes[0].times_noise,
+    assert report.effects[0].sizes[0].cloak.low_frequency == pytest.approx(
+        result.certificate.effects[0].sizes[0].cloak.low_frequency,
         rel=0.3,  # the run computes in bfloat16 where that is fast
     )
 

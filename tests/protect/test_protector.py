@@ -151,10 +151,10 @@ def test_tiny_pictures_have_targets_too(quick, draw, size):
 def test_the_battery_says_what_remains(source, quick):
     certificate = quick(effort="fast", models=("tiny-flux2",))(source.read_bytes()).certificate
     (effect,) = certificate.effects
-    assert len(effect.remains) == 5
+    assert len(effect.remains) == 7
     assert "autoencoder round trip" in effect.remains
     assert all(share >= 0 for share in effect.remains.values())
-    assert certificate.visibility.lpips_vgg > 0
+    assert certificate.visibility.lpips_vgg is None  # left to slower efforts
     assert certificate.steps == EFFORTS["fast"].steps
     assert Certificate.model_validate_json(certificate.model_dump_json()) == certificate
 

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from cloak.attacks import PGD
-from cloak.budgets import STRENGTHS, Linf, PerceptualBudget, round_to_8_bits
+from cloak.budgets import STRENGTHS, PerceptualBudget, round_to_8_bits
 from cloak.effect import measure_effect
 from cloak.effort import EFFORTS
 from cloak.image import read_picture
 from cloak.methods import METHODS
 from cloak.objectives import OBJECTIVES
-from cloak.perceptual import lpips, masking_weights
+from cloak.perceptual import lpips
 from cloak.surrogates import Surrogate, load_surrogate
 from cloak.targets import choose_target
 from cloak.transforms import ExpectationOverTransforms
@@ -75,8 +75,7 @@ def _row(name: str, x: Tensor, student: Surrogate, teacher: Surrogate, steps: in
         probabilities=[chance for _, chance in transforms],
         generator=generator,
     )
-    budget = Linf(_LEVEL.radius, weights=masking_weights(x, floor=0.0), flat=_LEVEL.flat)
-    attack = PGD(budget, config=method.optimiser(steps), generator=generator)
+    attack = PGD(_LEVEL.ball(x), config=method.optimiser(steps), generator=generator)
     cloaked = PerceptualBudget(_LEVEL.caps, metric=lpips("alex")).project(attack(x, loss), x)
     cloaked = (cloaked * 255).round() / 255
     row: dict[str, Any] = {"objective": name, "target": target.name}
