@@ -112,7 +112,7 @@ def protect(
 
 
 def _activation_bytes(surrogate: Surrogate) -> int:
-    """What one gradient keeps for each pixel looked at, measured: full-size autoencoders take ten times a tiny one."""
+    """What one gradient keeps for each pixel looked at, roughly: full-size autoencoders take ten times a tiny one."""
     large = sum(parameter.numel() for parameter in surrogate.module.parameters()) > 20_000_000
     return 40_000 if large else 3_000
 

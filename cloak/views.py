@@ -1,7 +1,7 @@
 """Where the models look during optimisation: the picture as trainers prepare it, parts of it in detail, other framings.
 
 A change is most effective on the grid of latent pixels that it was made on: seen at another size, or a few pixels off,
-about a third is left (docs/effect.md). So the sizes and crops that trainers use come first, and some steps are spent on
+a third to a half is left (docs/effect.md). So the sizes and crops that trainers use come first, and some steps go to
 framings that nobody foresees.
 """
 
