@@ -16,10 +16,10 @@ import argparse
 import json
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from kornia.filters import gaussian_blur2d
@@ -139,20 +139,35 @@ def level_losses(levels: list[nn.Module], start: Tensor, hints: list[Tensor | No
     return losses, x
 
 
-class Distillation:
+class Fit(ABC):
+    """A student and its optimiser; what a training step is, subclasses say."""
+
+    def __init__(self, family: str, models: list[nn.Module], *, rate: float) -> None:
+        self.family = family
+        self.models = [model.to(memory_format=torch.channels_last) for model in models]
+        self.optimiser = Optimiser(self.models, rate=rate)
+
+    @abstractmethod
+    def step(self, *, done: float) -> dict[str, float]:
+        """Take one step; `done` is the share of the training that is over. Returns losses by name."""
+
+    def state(self) -> dict:
+        return {"models": [m.state_dict() for m in self.models], "optimiser": self.optimiser.state_dict()}
+
+    def load(self, state: dict) -> None:
+        for model, weights in zip(self.models, state["models"], strict=True):
+            model.load_state_dict(weights)
+        self.optimiser.load_state_dict(state["optimiser"])
+
+
+class Distillation(Fit):
     """The student, its optimiser and one training step."""
 
     def __init__(self, family: str, teacher: Teacher, pool: AttackPool, *, pairs: int, rate: float) -> None:
-        self.family, self.teacher, self.pool, self.pairs = family, teacher, pool, pairs
-        self.encoder = TinyEncoder(**ENCODERS[family]).to(memory_format=torch.channels_last)
-        self.decoder = None
-        if family in DECODERS:
-            self.decoder = TinyDecoder(**DECODERS[family]).to(memory_format=torch.channels_last)
-        self.optimiser = Optimiser(self.models, rate=rate)
-
-    @property
-    def models(self) -> list[nn.Module]:
-        return [self.encoder] if self.decoder is None else [self.encoder, self.decoder]
+        self.teacher, self.pool, self.pairs = teacher, pool, pairs
+        self.encoder = TinyEncoder(**ENCODERS[family])
+        self.decoder = TinyDecoder(**DECODERS[family]) if family in DECODERS else None
+        super().__init__(family, [self.encoder] if self.decoder is None else [self.encoder, self.decoder], rate=rate)
 
     def _teach(self, x: Tensor, xp: Tensor) -> tuple[list, list, Tensor]:
         """Teacher's levels for clean and perturbed pictures, and the teacher's attack gradient on the latter."""
@@ -225,14 +240,6 @@ class Distillation:
         cosine = nn.functional.cosine_similarity(ours, theirs).mean()
         return error.mean(), {"cos": float(cosine.detach())}
 
-    def state(self) -> dict:
-        return {"models": [m.state_dict() for m in self.models], "optimiser": self.optimiser.state_dict()}
-
-    def load(self, state: dict) -> None:
-        for model, weights in zip(self.models, state["models"], strict=True):
-            model.load_state_dict(weights)
-        self.optimiser.load_state_dict(state["optimiser"])
-
 
 def export(family: str, models: list[nn.Module], folder: Path, *, seconds: float, step: int) -> None:
     """fp16 safetensors with the architecture in the header's metadata."""
@@ -279,11 +286,11 @@ def picture_sampler(options: argparse.Namespace, generator: torch.Generator) -> 
     return PictureSampler(load_art(options.art), emoji, art_share=0.65, generator=generator)
 
 
-def train(run: Any, options: argparse.Namespace) -> None:
+def train(run: Fit, options: argparse.Namespace) -> None:
     """Steps until the minutes are used up, over all calls together; state and weights are saved every five minutes.
 
     Args:
-        run: has `family`, `models`, `step(done=share)` that returns losses, `state()` and `load(state)`.
+        run: the fit.
         options: `work`, `minutes`, `start`.
     """
     options.work.mkdir(parents=True, exist_ok=True)

@@ -16,6 +16,7 @@ import torch
 from distil import (
     DECODERS,
     ENCODERS,
+    Fit,
     Teacher,
     add_sources,
     picture_sampler,
@@ -24,7 +25,6 @@ from distil import (
     spread,
     train,
 )
-from muon import Optimiser
 from pictures import PictureSampler
 from torch import Tensor, nn
 
@@ -73,16 +73,14 @@ def forced_levels(encoder: TinyEncoder, decoder: TinyDecoder) -> Iterator[tuple[
         yield f"d{index}", level, index + 4, index + 5
 
 
-class Forcing:
+class Forcing(Fit):
     """The student, its optimiser and one training step of all levels."""
 
     def __init__(self, family: str, maps: list[Tensor], *, rate: float, generator: torch.Generator) -> None:
-        self.family, self.maps, self.generator = family, maps, generator
-        encoder = TinyEncoder(**ENCODERS[family]).to(memory_format=torch.channels_last)
-        decoder = TinyDecoder(**DECODERS[family]).to(memory_format=torch.channels_last)
-        self.models: list[nn.Module] = [encoder, decoder]
+        encoder, decoder = TinyEncoder(**ENCODERS[family]), TinyDecoder(**DECODERS[family])
+        super().__init__(family, [encoder, decoder], rate=rate)
+        self.maps, self.generator = maps, generator
         self.levels = list(forced_levels(encoder, decoder))
-        self.optimiser = Optimiser(self.models, rate=rate)
 
     def step(self, *, done: float) -> dict[str, float]:
         report = {name: self._fit(name, level, source, goal) for name, level, source, goal in self.levels}
@@ -100,14 +98,6 @@ class Forcing:
         loss = relative(out.float() - y, spread(y))
         loss.backward()
         return float(loss.detach())
-
-    def state(self) -> dict:
-        return {"models": [m.state_dict() for m in self.models], "optimiser": self.optimiser.state_dict()}
-
-    def load(self, state: dict) -> None:
-        for model, weights in zip(self.models, state["models"], strict=True):
-            model.load_state_dict(weights)
-        self.optimiser.load_state_dict(state["optimiser"])
 
 
 def arguments() -> argparse.Namespace:
