@@ -3,6 +3,7 @@
 CloakError
 ├── UsageError            wrong settings or names (exit code 2)
 │   └── UnknownNameError  a name that no registry entry has, with close matches
+│       └── UnknownModelError  the same for models (5, as for one that is missing)
 ├── InputError            a picture that cannot be read (1 or 3)
 ├── OutputError           a result that cannot be written (1 or 3)
 ├── FloorError            the asked-for effect was not reached within the visibility cap (4)
@@ -22,6 +23,7 @@ __all__ = [
     "MissingModelError",
     "ModelError",
     "OutputError",
+    "UnknownModelError",
     "UnknownNameError",
     "UsageError",
 ]
@@ -54,6 +56,12 @@ class UnknownNameError(UsageError):
         hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(known)}."
         super().__init__(f"Unknown {kind} {name!r}; {hint}")
         self.kind, self.name, self.known = kind, name, known
+
+
+class UnknownModelError(UnknownNameError):
+    """A model's name that the catalogue does not have; for whoever asked it is missing like any other."""
+
+    exit_code = 5
 
 
 class InputError(CloakError):

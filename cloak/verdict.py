@@ -9,7 +9,7 @@ __all__ = ["verdict_for"]
 
 _EMBEDDED_NOTE = (
     "Measured on the embedded stand-ins only: they follow real models in part, so the effect on a real one is smaller. "
-    "With a real autoencoder on this machine, name its folder with --models."
+    "For autoencoders of the real families, run: cloak models pull recommended."
 )
 _UNCHANGED = "Nothing was changed: flat colour leaves no room for a change that is not seen."
 _NO_PROMISE = "This raises the cost of imitation; it is no promise of safety."

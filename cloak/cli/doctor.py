@@ -85,7 +85,7 @@ def _missing(versions: dict[str, str | None], models: list[str]) -> list[dict[st
         missing.append({"what": "embedded models", "needed": True, "command": "pip install --force-reinstall artcloak"})
     if set(models) <= engine.embedded_names():
         what = "models of the real families (the cloak acts on small stand-ins without them)"
-        missing.append({"what": what, "needed": False, "command": "cloak protect PICTURE --models FOLDER"})
+        missing.append({"what": what, "needed": False, "command": "cloak models pull recommended"})
     return missing
 
 

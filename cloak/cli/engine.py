@@ -3,7 +3,7 @@
 Tests replace these functions; besides it only `machine` imports torch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +14,15 @@ if TYPE_CHECKING:
     from cloak.image import PictureDocument
     from cloak.protect import Protector
     from cloak.registry import Registry
+    from cloak.surrogates.pulling import PullPlan
+    from cloak.types import Step
 
 __all__ = [
     "check_method",
     "create_protector",
     "device_name",
     "embedded_names",
+    "expand_models",
     "inspect_pair",
     "known_models",
     "methods",
@@ -27,7 +30,10 @@ __all__ = [
     "model_path",
     "open_picture",
     "plan_output",
+    "plan_pull",
+    "pull",
     "read_notice",
+    "remove_model",
     "seconds_per_megapixel",
     "store_folder",
     "verify_model",
@@ -76,27 +82,70 @@ def embedded_names() -> frozenset[str]:
 
 
 def known_models() -> list[dict[str, Any]]:
-    """One row for each model of the catalogue; `state` is present, embedded or absent."""
-    from cloak.surrogates.catalogue import CATALOGUE
-    from cloak.surrogates.embedded import embedded_files
-    from cloak.surrogates.store import installed
+    """One row for each model of the catalogue; `state` is present, embedded or absent.
+
+    `complete` is false for a model that is present without all of its files: pictures can be protected against it, but
+    some of its capabilities are missing.
+    """
+    from cloak.surrogates.catalogue import CATALOGUE, GROUPS
+    from cloak.surrogates.store import installed, missing_files
 
     here = set(installed())
     rows: list[dict[str, Any]] = []
     for entry in CATALOGUE.values():
-        ships = entry.embedded and all(file.is_file() for file in embedded_files(entry.name))
+        ships = entry.embedded and _ships(entry.name)
+        state = "embedded" if ships else "present" if entry.name in here else "absent"
         rows.append({
             "name": entry.name,
-            "state": "embedded" if ships else "present" if entry.name in here else "absent",
+            "state": state,
+            "complete": state == "embedded" or (state == "present" and not missing_files(entry.name)),
             "bytes": entry.size_bytes,
             "licence": entry.licence,
+            "consent": entry.consent,
             "family": entry.family,
             "capabilities": sorted(entry.capabilities),
+            "groups": [group for group, names in GROUPS.items() if entry.name in names],
             "summary": entry.summary,
             "hub_id": entry.hub_id,
             "revision": entry.revision,
         })  # fmt: skip
     return rows
+
+
+def _ships(name: str) -> bool:
+    """Whether an embedded model is in this copy of the package."""
+    from cloak.surrogates.embedded import EMBEDDED_NAMES, embedded_files
+    from cloak.surrogates.store import has_miniature
+
+    return all(file.is_file() for file in embedded_files(name)) if name in EMBEDDED_NAMES else has_miniature()
+
+
+def expand_models(names: Sequence[str]) -> list[str]:
+    """Names of models and groups to names of models; raises UnknownModelError."""
+    from cloak.surrogates.catalogue import expand_groups
+
+    return expand_groups(names)
+
+
+def plan_pull(name: str) -> "PullPlan | None":
+    """What is to be fetched for a model, None when it is here; see `cloak.surrogates.pulling.plan_pull`."""
+    from cloak.surrogates.pulling import plan_pull
+
+    return plan_pull(name)
+
+
+def pull(plan: "PullPlan") -> "Iterator[Step]":
+    """Fetch a model; see `cloak.surrogates.pulling.pull`."""
+    from cloak.surrogates.pulling import pull
+
+    return pull(plan)
+
+
+def remove_model(name: str) -> int:
+    """Delete a pulled model and return the bytes that were freed."""
+    from cloak.surrogates.pulling import remove
+
+    return remove(name)
 
 
 def model_path(name: str) -> Path:

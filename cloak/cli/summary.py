@@ -15,7 +15,7 @@ from cloak.config import ProtectConfig
 __all__ = ["announce", "models_note", "show_outcome", "show_summary", "warn_about_inputs"]
 
 ALREADY_CLOAKED = ".cloaked."
-REAL_MODEL_HINT = "name its folder with --models"
+REAL_MODEL_HINT = "cloak models pull recommended"
 _FIGURES = ("largest change", "LPIPS", "seen shift", "left at worst", "time")
 
 
@@ -103,6 +103,6 @@ def models_note(models: Sequence[str], *, explain: bool) -> str:
         return f"{used}."
     used = f"{used} (small stand-ins that ship with artcloak)."
     meaning = (
-        f"Real generators may be moved less than they are; with a real autoencoder on this machine, {REAL_MODEL_HINT}."
+        f"Real generators may be moved less than they are; for autoencoders of the real families: {REAL_MODEL_HINT}"
     )
     return f"{used} {meaning}" if explain else used

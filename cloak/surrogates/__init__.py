@@ -1,11 +1,12 @@
 """Models behind one interface, the catalogue of known ones, and where they lie on this machine."""
 
 from cloak.surrogates.base import Surrogate
-from cloak.surrogates.catalogue import CATALOGUE, GROUPS, CatalogueEntry, ModelFile, catalogue_entry
+from cloak.surrogates.catalogue import CATALOGUE, GROUPS, CatalogueEntry, ModelFile, catalogue_entry, expand_groups
 from cloak.surrogates.embedded import EMBEDDED_NAMES
 from cloak.surrogates.ensemble import Ensemble
 from cloak.surrogates.inspection import Header, read_header
 from cloak.surrogates.loading import load_surrogate
+from cloak.surrogates.pulling import PullPlan, plan_pull, pull, remove
 from cloak.surrogates.store import installed, model_path, models_folder, resolve_models, verify
 from cloak.surrogates.tiny_autoencoder import TinyAutoencoder
 
@@ -17,14 +18,19 @@ __all__ = [
     "Ensemble",
     "Header",
     "ModelFile",
+    "PullPlan",
     "Surrogate",
     "TinyAutoencoder",
     "catalogue_entry",
+    "expand_groups",
     "installed",
     "load_surrogate",
     "model_path",
     "models_folder",
+    "plan_pull",
+    "pull",
     "read_header",
+    "remove",
     "resolve_models",
     "verify",
 ]

@@ -1,6 +1,7 @@
 """The tiny autoencoders that ship with the package, and the published one of the same make from its folder."""
 
 import json
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ _FILES = {
     "tiny-flux2": ("flux2_encoder.safetensors", "flux2_decoder.safetensors"),
     "tiny-sd1": ("sd1_encoder.safetensors",),
 }
+_TAEF2_FILE = "taef2.safetensors"  # as published
 _TAEF2_FILES = ("taef2_encoder.safetensors", "taef2_decoder.safetensors")
 
 
@@ -59,8 +61,8 @@ def load_embedded(name: str) -> TinyAutoencoder:
 
 
 def is_taef2_folder(folder: Path) -> bool:
-    """Whether `folder` holds the published tiny autoencoder of FLUX.2."""
-    return all((folder / file).is_file() for file in _TAEF2_FILES)
+    """Whether `folder` holds the published tiny autoencoder of FLUX.2, in one file or in two."""
+    return (folder / _TAEF2_FILE).is_file() or all((folder / file).is_file() for file in _TAEF2_FILES)
 
 
 def load_taef2(folder: Path, *, name: str = "taef2") -> TinyAutoencoder:
@@ -70,13 +72,35 @@ def load_taef2(folder: Path, *, name: str = "taef2") -> TinyAutoencoder:
         ModelError: its files are not what they should be.
     """
     encoder, decoder = Taef2Encoder(), Taef2Decoder()
-    for module, file in zip((encoder, decoder), _TAEF2_FILES, strict=True):
-        _fill(module, folder / file)
+    if (folder / _TAEF2_FILE).is_file():
+        files = [folder / _TAEF2_FILE]
+        _fill(encoder, files[0], _taef2_names("encoder", shift=0))
+        _fill(decoder, files[0], _taef2_names("decoder", shift=1))
+    else:
+        files = [folder / file for file in _TAEF2_FILES]
+        _fill(encoder, files[0])
+        _fill(decoder, files[1])
     layers, starts = list(encoder), [0, *(end + 1 for end in Taef2Encoder.level_ends)]
     levels = [nn.Sequential(*layers[start:stop]) for start, stop in pairwise(starts)]
     surrogate = TinyAutoencoder(levels, decoder, name=name, family="flux2")
-    surrogate.sha256 = weights_sha256([folder / file for file in _TAEF2_FILES])
+    surrogate.sha256 = weights_sha256(files)
     return surrogate
+
+
+def _taef2_names(part: str, *, shift: int) -> Callable[[str], str | None]:
+    """Names in the one published file, `decoder.layers.0.weight`, to those of the networks here.
+
+    The file numbers the decoder's layers without the clamp that comes first.
+    """
+    prefix = f"{part}.layers."
+
+    def rename(stored: str) -> str | None:
+        if not stored.startswith(prefix):
+            return None
+        number, _, rest = stored.removeprefix(prefix).partition(".")
+        return f"{int(number) + shift}.{rest}"
+
+    return rename
 
 
 def _build(kind: Any, path: Path) -> Any:
@@ -90,10 +114,12 @@ def _build(kind: Any, path: Path) -> Any:
     return _fill(module.to_empty(device="cpu"), path)
 
 
-def _fill(module: nn.Module, path: Path) -> nn.Module:
+def _fill(module: nn.Module, path: Path, rename: Callable[[str], str | None] = str) -> nn.Module:
+    """Load a file's tensors; `rename` gives the module's name for each, None for one that is not the module's."""
     read_header(path)
     try:
-        module.load_state_dict({name: tensor.float() for name, tensor in load_file(path).items()})
-    except (SafetensorError, OSError, RuntimeError) as error:
+        named = {rename(name): tensor.float() for name, tensor in load_file(path).items()}
+        module.load_state_dict({name: tensor for name, tensor in named.items() if name is not None})
+    except (SafetensorError, OSError, RuntimeError, ValueError) as error:
         raise ModelError(f"{path} does not hold the weights of a {type(module).__name__}.") from error
     return module

@@ -10,9 +10,18 @@ from typing import Any
 
 from cloak.errors import ModelError
 
-__all__ = ["PICKLE_SUFFIXES", "Header", "file_sha256", "read_header", "refuse_pickle", "weights_sha256"]
+__all__ = [
+    "PICKLE_SUFFIXES",
+    "Header",
+    "file_sha256",
+    "is_pickled",
+    "read_header",
+    "refuse_pickle",
+    "weights_sha256",
+]
 
 PICKLE_SUFFIXES = frozenset({".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle"})
+_PROTOCOLS = (b"\x02", b"\x03", b"\x04", b"\x05")
 _LONGEST_HEADER = 100_000_000
 _BYTES = {
     "F64": 8, "I64": 8, "U64": 8, "F32": 4, "I32": 4, "U32": 4, "F16": 2, "BF16": 2, "I16": 2, "U16": 2,
@@ -39,9 +48,17 @@ class Header:
         return sum(math.prod(self.shapes[name]) for name in names)
 
 
+def is_pickled(path: Path) -> bool:
+    """Whether a file begins like what `torch.save` writes, whatever it is called: a zip archive, or a bare pickle."""
+    with path.open("rb") as file:
+        head = file.read(16)
+    is_safetensors = head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= _LONGEST_HEADER
+    return not is_safetensors and (head[:4] == b"PK\x03\x04" or (head[:1] == b"\x80" and head[1:2] in _PROTOCOLS))
+
+
 def refuse_pickle(path: Path) -> None:
-    """Raise ModelError when `path` is named like pickled weights."""
-    if path.suffix.lower() in PICKLE_SUFFIXES:
+    """Raise ModelError when `path` is named like pickled weights, or holds them under another name."""
+    if path.suffix.lower() in PICKLE_SUFFIXES or (path.is_file() and is_pickled(path)):
         raise ModelError(
             f"{path} is a pickled weight file, which can run code when it is opened; get the model's .safetensors file "
             "or convert it, for example with diffusers' save_pretrained(safe_serialization=True)."
@@ -54,8 +71,8 @@ def read_header(path: Path) -> Header:
     Raises:
         ModelError: it is pickled, unreadable, truncated or corrupt.
     """
-    refuse_pickle(path)
     try:
+        refuse_pickle(path)
         size = path.stat().st_size
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")

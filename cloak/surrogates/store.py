@@ -9,10 +9,23 @@ import platformdirs
 
 from cloak.errors import MissingModelError, ModelError
 from cloak.surrogates.catalogue import CATALOGUE, CatalogueEntry, catalogue_entry
-from cloak.surrogates.embedded import EMBEDDED_NAMES, embedded_files, embedded_folder
+from cloak.surrogates.embedded import EMBEDDED_NAMES, embedded_files, embedded_folder, is_taef2_folder
 from cloak.surrogates.inspection import PICKLE_SUFFIXES, file_sha256
+from cloak.surrogates.record import read_record
 
-__all__ = ["installed", "looks_like_path", "model_path", "models_folder", "resolve_models", "verify"]
+__all__ = [
+    "MINIATURE",
+    "has_miniature",
+    "installed",
+    "looks_like_path",
+    "missing_files",
+    "model_path",
+    "models_folder",
+    "resolve_models",
+    "verify",
+]
+
+MINIATURE = "miniature"
 
 
 def models_folder() -> Path:
@@ -28,6 +41,8 @@ def installed() -> list[str]:
 
 def _is_installed(entry: CatalogueEntry) -> bool:
     folder = models_folder() / entry.name
+    if entry.name == "taef2" and is_taef2_folder(folder):  # its two original files do as well as the one that is pulled
+        return True
     return all((folder / file.path).is_file() for file in entry.required_files)
 
 
@@ -39,14 +54,37 @@ def model_path(name: str) -> Path:
         MissingModelError: it is not on this machine.
     """
     entry = catalogue_entry(name)
+    if name == MINIATURE:
+        return _miniature_folder()
     if entry.embedded:
         return embedded_folder()
     if not _is_installed(entry):
         raise MissingModelError(
-            f"The model {name!r} is not on this machine; put its diffusers folder at {models_folder() / name}, "
-            "or name another folder with --models."
+            f"The model {name!r} is not on this machine; get it with: cloak models pull {name} (or put its diffusers "
+            f"folder at {models_folder() / name}, or name another folder with --models)."
         )
     return models_folder() / name
+
+
+def has_miniature() -> bool:
+    """Whether this copy of the package has the miniature."""
+    return (embedded_folder() / MINIATURE / "model_index.json").is_file()
+
+
+def _miniature_folder() -> Path:
+    folder = embedded_folder() / MINIATURE
+    if not has_miniature():
+        raise MissingModelError(
+            f"The model {MINIATURE!r} is not in this copy of artcloak; get a copy that has it with: "
+            "pip install --force-reinstall artcloak"
+        )
+    return folder
+
+
+def missing_files(name: str) -> list[str]:
+    """Files of a pulled model that are not here, also those that are not needed to protect pictures against it."""
+    folder = models_folder() / name
+    return [file.path for file in catalogue_entry(name).files if not (folder / file.path).is_file()]
 
 
 def looks_like_path(name: str) -> bool:
@@ -98,28 +136,36 @@ def verify(name: str) -> list[Path]:
     Raises:
         ModelError: a file is missing or has other bytes, or the record of the embedded weights is missing.
     """
-    folder = model_path(name)
-    recorded = _embedded_hashes(name) if catalogue_entry(name).embedded else _published_hashes(name)
+    folder, embedded = model_path(name), catalogue_entry(name).embedded
+    again = "pip install --force-reinstall artcloak" if embedded else f"cloak models pull {name}"
+    recorded = _embedded_hashes(name) if embedded else _published_hashes(name)
     for path, expected in recorded.items():
         if not (folder / path).is_file():
-            raise ModelError(f"The model {name!r} lacks {path}; copy its diffusers folder there again.")
+            raise ModelError(f"The model {name!r} lacks {path}; get it again with: {again}")
         if (actual := file_sha256(folder / path)) != expected:
-            raise ModelError(f"{folder / path} has sha256 {actual}, recorded is {expected}; get the model again.")
+            raise ModelError(f"{folder / path} has sha256 {actual}, recorded is {expected}; get it again with: {again}")
     return [folder / path for path in recorded]
 
 
 def _published_hashes(name: str) -> dict[str, str]:
+    """What the catalogue pins, else what was recorded when the model was pulled."""
     entry, folder = catalogue_entry(name), models_folder() / name
+    record = read_record(folder)
+    hashes = dict(record.sha256) if record else {}
     required = {file.path for file in entry.required_files}
-    present = [file for file in entry.files if file.path in required or (folder / file.path).exists()]
-    return {file.path: file.sha256 for file in present if file.sha256 is not None}
+    for file in entry.files:
+        if file.sha256 is not None and (file.path in required or (folder / file.path).exists()):
+            hashes[file.path] = file.sha256
+    return hashes
 
 
 def _embedded_hashes(name: str) -> dict[str, str]:
-    record = embedded_folder() / "provenance.json"
+    folder = model_path(name)
+    record = folder / "provenance.json"
     try:
         files = json.loads(record.read_text(encoding="utf-8"))["files"]
-        return {path.name: str(files[path.name]["sha256"]) for path in embedded_files(name)}
+        names = files if name == MINIATURE else [path.name for path in embedded_files(name)]
+        return {file: str(files[file]["sha256"]) for file in names}
     except OSError as error:
         raise ModelError(
             f"{record.name}, the record of the embedded weights, is missing; reinstall artcloak."

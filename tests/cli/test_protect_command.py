@@ -21,7 +21,7 @@ def test_output_stands_beside_the_input_which_stays(stub, picture, folder, cloak
     assert source.read_bytes() == before
     assert ran.out == ""
     assert "nine times" in ran.err
-    assert "--models" in ran.err
+    assert "cloak models pull recommended" in ran.err
     assert "Device: cpu" in ran.err
 
 

@@ -17,6 +17,7 @@ from cloak.registry import Registry
 def models(stub, monkeypatch, tmp_path):
     rows = [("tiny-flux2", "embedded"), ("taesd", "present"), ("sd15", "absent")]
     common = {"bytes": 10**7, "licence": "MIT", "family": "sd1", "summary": "A model", "capabilities": ["encode"]}
+    common |= {"complete": True, "consent": False, "groups": []}
     monkeypatch.setattr(
         engine, "known_models", lambda: [{"name": name, "state": state, **common} for name, state in rows]
     )
@@ -38,9 +39,9 @@ def test_models_list(models, cloak_command):
 def test_models_path_of_the_real_catalogue(cloak_command):
     ran = cloak_command("models", "path", "sd15")
     assert ran.code == 5
-    assert "--models" in ran.err
+    assert "cloak models pull sd15" in ran.err
     ran = cloak_command("models", "path", "sd51")
-    assert ran.code == 2
+    assert ran.code == 5
     assert "did you mean" in ran.err
 
 
@@ -85,7 +86,7 @@ def test_doctor_names_the_command_that_brings_models(models, cloak_command, monk
     monkeypatch.setattr(engine, "known_models", list)
     ran = cloak_command("doctor")
     assert ran.code == 5
-    assert "--models FOLDER" in ran.out
+    assert "cloak models pull recommended" in ran.out
 
 
 def test_inspect_tells_what_a_file_carries(stub, picture, folder, cloak_command):

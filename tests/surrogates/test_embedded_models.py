@@ -77,6 +77,23 @@ def test_published_tiny_autoencoder_of_flux2(tmp_path, write_taef2):
     assert [map_.shape[-1] for map_ in surrogate.features(x)] == [32, 16, 8, 8]
 
 
+def test_published_tiny_autoencoder_in_one_file(tmp_path, write_taef2):
+    two = write_taef2(tmp_path / "two")
+    tensors = {
+        f"encoder.layers.{name}": tensor for name, tensor in load_file(two / "taef2_encoder.safetensors").items()
+    }
+    for name, tensor in load_file(two / "taef2_decoder.safetensors").items():
+        number, _, rest = name.partition(".")
+        tensors[f"decoder.layers.{int(number) - 1}.{rest}"] = tensor
+    (tmp_path / "one").mkdir()
+    save_file(tensors, tmp_path / "one" / "taef2.safetensors")
+    x = toy_picture()
+    assert torch.equal(load_surrogate(tmp_path / "one").see(x), load_surrogate(two).see(x))
+    save_file({"decoder.layers.x.weight": torch.zeros(1)}, tmp_path / "one" / "taef2.safetensors")
+    with pytest.raises(ModelError, match="does not hold the weights of a Taef2Encoder"):
+        load_surrogate(tmp_path / "one")
+
+
 def test_published_tiny_autoencoder_by_name(models_at, write_taef2):
     write_taef2(models_at / "taef2")
     assert load_surrogate("taef2").encode(toy_picture()).shape == (1, 32, 8, 8)

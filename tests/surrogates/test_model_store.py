@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -21,7 +22,8 @@ from cloak.surrogates.catalogue import ModelFile
 from cloak.surrogates.inspection import file_sha256
 
 NAMES = (
-    "sd15 sd21 sdxl sd3 flux1 flux2 sana qwen-image taesd taesdxl taesd3 taef1 taef2 clip-vit-l-14 tiny-flux2 tiny-sd1"
+    "sd15 sd21 sdxl sd3 flux1 flux2 sana qwen-image taesd taesdxl taesd3 taef1 taef2 clip-vit-l-14 "
+    "tiny-flux2 tiny-sd1 miniature"
 )
 
 
@@ -43,6 +45,8 @@ def test_catalogue_is_complete_and_consistent():
         assert entry.required_files
         assert all(file.path.endswith((".json", ".safetensors", ".txt")) for file in entry.files)
         assert all(file.sha256 is None or len(file.sha256) == 64 for file in entry.files)
+        assert entry.revision is None or re.fullmatch("[0-9a-f]{40}", entry.revision)
+        assert entry.consent or entry.licence in {"MIT", "Apache-2.0"}
     assert {name for group in GROUPS.values() for name in group} <= set(CATALOGUE)
     assert all(
         "vae/diffusion_pytorch_model.safetensors" in {f.path for f in CATALOGUE[n].files} for n in ("sd15", "sd3")
@@ -71,7 +75,9 @@ def test_installed_models_are_the_complete_ones_in_the_catalogues_order(models_a
     (models_at / "something-else").mkdir()
     assert installed() == ["taesd", "sdxl"]
     assert model_path("sdxl") == models_at / "sdxl"
-    with pytest.raises(MissingModelError, match="not on this machine; put its diffusers folder at") as caught:
+    with pytest.raises(
+        MissingModelError, match=r"not on this machine; get it with: cloak models pull sd15 .or put"
+    ) as caught:
         model_path("sd15")
     assert caught.value.exit_code == 5
     with pytest.raises(UnknownNameError):
