@@ -2,6 +2,7 @@
 
 from cloak.surrogates.base import Surrogate
 from cloak.surrogates.catalogue import CATALOGUE, GROUPS, CatalogueEntry, ModelFile, catalogue_entry, expand_groups
+from cloak.surrogates.conditioning import TextEmbedding
 from cloak.surrogates.embedded import EMBEDDED_NAMES
 from cloak.surrogates.ensemble import Ensemble
 from cloak.surrogates.inspection import Header, read_header
@@ -20,6 +21,7 @@ __all__ = [
     "ModelFile",
     "PullPlan",
     "Surrogate",
+    "TextEmbedding",
     "TinyAutoencoder",
     "catalogue_entry",
     "expand_groups",

@@ -118,6 +118,13 @@ class DiffusersAutoencoder(Surrogate):
         self.latent_scale = self.latent_scale.to(self.device)
         return self
 
+    def checkpoint(self, enabled: bool = True) -> Self:
+        """See `Surrogate.checkpoint`; classes of diffusers that cannot do it stay as they are."""
+        module: Any = self.module
+        if module._supports_gradient_checkpointing:
+            module.enable_gradient_checkpointing() if enabled else module.disable_gradient_checkpointing()
+        return self
+
     def _encode(self, x: Tensor) -> Tensor:
         picture = to_model_range(x).to(self.dtype)
         raw = posterior_mean(self.module.encode(self._to_layout(picture)))  # type: ignore[operator]

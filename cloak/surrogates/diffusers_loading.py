@@ -19,10 +19,19 @@ from cloak.surrogates.families import AUTOENCODER_CLASSES, guess_family
 from cloak.surrogates.inspection import PICKLE_SUFFIXES, read_header, refuse_pickle, weights_sha256
 from cloak.surrogates.structure import Structure, read_structure
 
-__all__ = ["autoencoder_folder", "load_autoencoder_file", "load_autoencoder_folder", "read_config"]
+__all__ = [
+    "UNUSABLE",
+    "autoencoder_folder",
+    "first_line",
+    "load_autoencoder_file",
+    "load_autoencoder_folder",
+    "read_config",
+    "silent_diffusers",
+    "weight_files",
+]
 
-_WEIGHTS = re.compile(r"diffusion_pytorch_model(?:\.(?P<variant>\w+))?(?:-\d{5}-of-\d{5})?\.safetensors")
-_UNUSABLE = (  # what diffusers and PyTorch raise at files and configurations that they cannot make sense of
+_WEIGHTS = r"{}(?:\.(?P<variant>\w+))?(?:-\d{{5}}-of-\d{{5}})?\.safetensors"
+UNUSABLE = (  # what diffusers and PyTorch raise at files and configurations that they cannot make sense of
     ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, MemoryError, OSError, RuntimeError,
     SafetensorError, TypeError, ValueError,
 )  # fmt: skip
@@ -61,7 +70,7 @@ def load_autoencoder_folder(folder: Path, *, name: str, family: str | None = Non
         _refuse_pickles_in(folder)
         raise ModelError(f"{folder} holds no config.json and no vae/config.json; give a diffusers folder.")
     config = read_config(place)
-    files, variant = _weight_files(place)
+    files, variant = weight_files(place)
     stored = {tensor for file in files for tensor in read_header(file).shapes}
     if not any(tensor.startswith("decoder.") for tensor in stored):
         raise ModelError(f"{place} holds no decoder; get the complete autoencoder.")
@@ -79,13 +88,13 @@ def load_autoencoder_file(path: Path, *, name: str) -> DiffusersAutoencoder:
     """
     structure = read_structure(read_header(path))
     try:
-        with _silent_diffusers():
+        with silent_diffusers():
             tensors = _read_tensors(path, structure)
             if structure.is_original:
                 tensors = _convert_original(tensors, structure)
             module = _build(tensors, structure)
-    except _UNUSABLE as error:
-        raise ModelError(f"{path} cannot be used as {structure.class_name}: {_first_line(error)}") from error
+    except UNUSABLE as error:
+        raise ModelError(f"{path} cannot be used as {structure.class_name}: {first_line(error)}") from error
     return _surrogate(module, name, structure.family, [path])
 
 
@@ -95,23 +104,32 @@ def _surrogate(module: nn.Module, name: str, family: str, files: list[Path]) -> 
         surrogate = DiffusersAutoencoder(module, name=name, family=family)
         with torch.no_grad():
             seen = surrogate.see(torch.full((1, 3, 8, 8), 0.5))
-    except _UNUSABLE as error:
-        raise ModelError(f"{files[0]} does not take pictures: {_first_line(error)}") from error
+    except UNUSABLE as error:
+        raise ModelError(f"{files[0]} does not take pictures: {first_line(error)}") from error
     if seen.shape != (1, 3, 8, 8) or not seen.isfinite().all():
         raise ModelError(f"{files[0]} does not give back pictures; get the model again.")
     surrogate.sha256 = weights_sha256(files)
     return surrogate
 
 
-def _weight_files(place: Path) -> tuple[list[Path], str | None]:
-    """Safetensors of one variant, the full-precision one if it is there, and the variant's name."""
+def weight_files(place: Path, stem: str = "diffusion_pytorch_model") -> tuple[list[Path], str | None]:
+    """Safetensors of one variant, the full-precision one if it is there, and the variant's name.
+
+    Args:
+        place: folder of one part of a pipeline.
+        stem: how the files' names begin; "model" for those of transformers.
+
+    Raises:
+        ModelError: there are none.
+    """
+    pattern = re.compile(_WEIGHTS.format(stem))
     variants: dict[str, list[Path]] = {}
     for path in sorted(place.iterdir()):
-        if match := _WEIGHTS.fullmatch(path.name):
+        if match := pattern.fullmatch(path.name):
             variants.setdefault(match["variant"] or "", []).append(path)
     if not variants:
         _refuse_pickles_in(place)
-        raise ModelError(f"{place} holds no diffusion_pytorch_model.safetensors; get the model again.")
+        raise ModelError(f"{place} holds no {stem}.safetensors; get the model again.")
     variant = min(variants)
     return variants[variant], variant or None
 
@@ -129,7 +147,7 @@ def _diffusers_class(class_name: str) -> Any:
 
 
 @contextmanager
-def _silent_diffusers() -> Iterator[None]:
+def silent_diffusers() -> Iterator[None]:
     """What it would log about missing tensors is raised as an error here."""
     from diffusers.utils import logging as diffusers_logging
 
@@ -144,11 +162,11 @@ def _silent_diffusers() -> Iterator[None]:
 def _from_pretrained(place: Path, class_name: str, variant: str | None) -> nn.Module:
     options = {"local_files_only": True, "use_safetensors": True, "low_cpu_mem_usage": False, "variant": variant}
     try:
-        with _silent_diffusers():
+        with silent_diffusers():
             kind = _diffusers_class(class_name)
             module, loading = kind.from_pretrained(str(place), output_loading_info=True, **options)
-    except _UNUSABLE as error:
-        raise ModelError(f"{place} cannot be used as {class_name}: {_first_line(error)}") from error
+    except UNUSABLE as error:
+        raise ModelError(f"{place} cannot be used as {class_name}: {first_line(error)}") from error
     if missing := sorted(loading["missing_keys"]):
         raise ModelError(f"{place} lacks {len(missing)} tensors of its {class_name}, e.g. {missing[0]}; get it again.")
     result: nn.Module = module.float()
@@ -199,7 +217,8 @@ def _as_shaped(tensor: Tensor, expected: Tensor | None) -> Tensor:
     return tensor.reshape(expected.shape)
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """What an error of diffusers or PyTorch says, without the rest of it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if len(lines) > 1 and lines[0].endswith(":"):  # PyTorch announces the list of what does not fit
         lines = lines[1:]

@@ -15,7 +15,8 @@ from cloak.surrogates.diffusers_loading import (
 )
 from cloak.surrogates.embedded import is_taef2_folder, load_embedded, load_taef2
 from cloak.surrogates.families import latent_channels, published_config
-from cloak.surrogates.store import looks_like_path, model_path
+from cloak.surrogates.pipeline import PipelineSurrogate, is_pipeline_folder
+from cloak.surrogates.store import MINIATURE, looks_like_path, model_path
 
 __all__ = ["load_surrogate"]
 
@@ -27,7 +28,8 @@ def load_surrogate(
 
     Args:
         name_or_path: name in the catalogue, a diffusers folder (of an autoencoder or of a pipeline), a folder with the
-            two files of taef2, or a single safetensors file.
+            files of taef2, or a single safetensors file. A pipeline folder of Stable Diffusion's layout also denoises
+            and embeds text and pictures, as far as its parts are there; they are loaded when they are first needed.
         device: where it computes.
         dtype: what it computes in, e.g. `torch.bfloat16`; pictures and latents are float32 in any case.
 
@@ -43,6 +45,10 @@ def load_surrogate(
 
 def _load_named(name: str) -> Surrogate:
     entry = catalogue_entry(name)
+    if name == MINIATURE:
+        surrogate = _load_path(model_path(name), entry)
+        surrogate.embedded = True
+        return surrogate
     if entry.embedded:
         return load_embedded(name)
     if "encode" not in entry.capabilities:
@@ -62,14 +68,17 @@ def _load_path(path: Path, entry: CatalogueEntry | None = None) -> Surrogate:
         return load_taef2(path, name=name)
     if path.is_dir():
         _check_kind(path, entry)
-        return load_autoencoder_folder(path, name=name, family=entry.family if entry else None)
+        autoencoder = load_autoencoder_folder(path, name=name, family=entry.family if entry else None)
+        if is_pipeline_folder(path):
+            return PipelineSurrogate(path, autoencoder, name=name, family=autoencoder.family)
+        return autoencoder
     return load_autoencoder_file(path, name=name)
 
 
 def _check_kind(folder: Path, entry: CatalogueEntry | None) -> None:
     """Raise ModelError when the folder of a catalogue model holds another kind of autoencoder."""
     place = autoencoder_folder(folder) if entry else None
-    if entry is None or place is None:
+    if entry is None or place is None or entry.name == MINIATURE:
         return
     expected, found = published_config(entry.name), read_config(place)
     kinds = [f"{config['_class_name']} with {latent_channels(config)} channels" for config in (expected, found)]

@@ -4,14 +4,16 @@ import pytest
 import torch
 
 from cloak.errors import UsageError
+from cloak.surrogates import load_surrogate
 from cloak.surrogates.diffusers_autoencoder import DiffusersAutoencoder
 from cloak.surrogates.embedded import load_embedded, load_taef2
 from cloak.testing import toy_picture, toy_surrogate
+from cloak.toy_pipelines import write_toy_pipeline
 
 PUBLISHED = ("sd15", "sd3", "flux2", "sana", "qwen-image", "taesd")
 CHANNELS = {"sd15": 4, "sd3": 16, "flux2": 128, "sana": 32, "qwen-image": 16, "taesd": 4, "taef2": 32}
 DOWNSCALE = {"flux2": 16, "sana": 32}
-KINDS = (*PUBLISHED, "toy", "taef2", "tiny-flux2", "tiny-sd1")
+KINDS = (*PUBLISHED, "toy", "pipeline", "taef2", "tiny-flux2", "tiny-sd1")
 
 
 @pytest.fixture(params=KINDS)
@@ -21,6 +23,8 @@ def surrogate(request, narrow_model, tmp_path, write_taef2):
         return DiffusersAutoencoder(narrow_model(kind), name=kind, family=kind)
     if kind == "taef2":
         return load_taef2(write_taef2(tmp_path / "taef2"))
+    if kind == "pipeline":
+        return load_surrogate(write_toy_pipeline(tmp_path / "pipeline"))
     if kind == "toy":
         return toy_surrogate()
     request.getfixturevalue("embedded_at")
