@@ -16,10 +16,22 @@ _NARROW = 12  # convolutions with a side this small (from a picture, to a latent
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum whose update of each weight, flattened to a matrix, is the nearest orthogonal matrix to it."""
+    """Momentum whose update of each weight, flattened to a matrix, is the nearest orthogonal matrix to it.
 
-    def __init__(self, parameters: list[nn.Parameter], lr: float, momentum: float = 0.95) -> None:
+    Args:
+        parameters, lr, momentum: as of any optimiser.
+        precision: of the iteration towards that matrix; bfloat16 halves its time and is as good (Jordan et al. 2024).
+    """
+
+    def __init__(
+        self,
+        parameters: list[nn.Parameter],
+        lr: float,
+        momentum: float = 0.95,
+        precision: torch.dtype = torch.float32,
+    ) -> None:
         super().__init__(parameters, {"lr": lr, "momentum": momentum})
+        self.precision = precision
 
     @torch.no_grad()
     def step(self) -> None:
@@ -30,8 +42,9 @@ class Muon(torch.optim.Optimizer):
                 average = self.state[parameter].setdefault("momentum", torch.zeros_like(parameter))
                 average.lerp_(parameter.grad, 1 - group["momentum"])
                 update = parameter.grad.lerp(average, group["momentum"]).flatten(1)
-                direction = _orthogonalised(update) * math.sqrt(max(1.0, update.shape[0] / update.shape[1]))
-                parameter.add_(direction.view_as(parameter), alpha=-group["lr"])
+                direction = _orthogonalised(update.to(self.precision)).to(update)
+                scale = math.sqrt(max(1.0, update.shape[0] / update.shape[1]))
+                parameter.add_(direction.view_as(parameter), alpha=-group["lr"] * scale)
 
 
 def _orthogonalised(matrix: Tensor, iterations: int = 5) -> Tensor:

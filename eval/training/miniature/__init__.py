@@ -1,0 +1,1 @@
+"""Training of the miniature: Stable Diffusion's architecture, small, from scratch."""
