@@ -8,7 +8,7 @@ from typing import Any, Literal
 from cloak.surrogates.parts import silent_transformers
 from cloak.testing import initialise
 
-__all__ = ["ToyPipeline", "write_toy_pipeline"]
+__all__ = ["ToyPipeline", "write_toy_pipeline", "write_toy_tokenizer"]
 
 
 ToyPipeline = Literal["sd15", "sd21", "sdxl", "miniature"]
@@ -33,7 +33,7 @@ def write_toy_pipeline(folder: Path, kind: ToyPipeline = "sd15", seed: int = 0) 
         initialise(network, seed + index)
         with silent_transformers():
             network.save_pretrained(folder / name)
-        _write_tokenizer(folder / name.replace("text_encoder", "tokenizer")) if "text" in name else None
+        write_toy_tokenizer(folder / name.replace("text_encoder", "tokenizer")) if "text" in name else None
     settings: dict[str, Any] = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
     settings |= {"prediction_type": "v_prediction" if kind == "sd21" else "epsilon", "clip_sample": False}
     settings |= {"set_alpha_to_one": False, "steps_offset": 1}
@@ -106,7 +106,8 @@ def _merged_words() -> list[str]:
     return list(dict.fromkeys("".join(pair) for pair in _merges()))
 
 
-def _write_tokenizer(folder: Path) -> None:
+def write_toy_tokenizer(folder: Path) -> None:
+    """Write a CLIP tokenizer of a few words and all letters, whose prompts are 8 tokens long."""
     folder.mkdir(parents=True, exist_ok=True)
     numbered = {token: index for index, token in enumerate(_vocabulary())}
     (folder / "vocab.json").write_text(json.dumps(numbered), encoding="utf-8")

@@ -4,6 +4,7 @@ Covers AutoencoderKL (Stable Diffusion 1 to 3, FLUX.1), AutoencoderKLFlux2, Auto
 and AutoencoderTiny (TAESD and its kin). What differs between them is read from the network's own config.
 """
 
+import functools
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 from typing_extensions import Self
 
 from cloak.surrogates.base import Surrogate
@@ -92,6 +94,17 @@ def _recorded(modules: list[nn.Module]) -> Iterator[list[Tensor]]:
             handle.remove()
 
 
+def _checkpoint_residuals(module: nn.Module, *, enabled: bool) -> None:
+    """Recompute residual blocks one by one as well; diffusers' own unit, three of them, needs much more."""
+    from diffusers.models.resnet import ResnetBlock2D
+
+    for block in module.modules():
+        if isinstance(block, ResnetBlock2D):
+            vars(block).pop("forward", None)
+            if enabled:
+                vars(block)["forward"] = functools.partial(checkpoint, block.forward, use_reentrant=False)
+
+
 class DiffusersAutoencoder(Surrogate):
     """Any of the diffusers autoencoders above, with its own latent scale.
 
@@ -123,6 +136,7 @@ class DiffusersAutoencoder(Surrogate):
         module: Any = self.module
         if module._supports_gradient_checkpointing:
             module.enable_gradient_checkpointing() if enabled else module.disable_gradient_checkpointing()
+            _checkpoint_residuals(module, enabled=enabled)
         return self
 
     def _encode(self, x: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
 from torch import Tensor, nn
 
 from cloak.errors import ModelError
@@ -151,7 +151,10 @@ def _unet(place: Path, files: list[Path], dtype: torch.dtype) -> nn.Module:
     kind: Any = UNet2DConditionModel
     with torch.device("meta"):
         module: nn.Module = kind.from_config(_read_json(place / "config.json"))
-    tensors = {name: tensor.to(dtype) for file in files for name, tensor in load_file(file).items()}
+    tensors: dict[str, Tensor] = {}
+    for path in files:
+        with safe_open(path, framework="pt") as file:
+            tensors |= {name: file.get_tensor(name).to(dtype) for name in file.keys()}  # noqa: SIM118 (no mapping)
     module.load_state_dict(tensors, strict=True, assign=True)
     return module
 
