@@ -2,6 +2,7 @@
 
 from cloak.surrogates.base import Surrogate
 from cloak.surrogates.catalogue import CATALOGUE, GROUPS, CatalogueEntry, ModelFile, catalogue_entry, expand_groups
+from cloak.surrogates.clip import load_clip
 from cloak.surrogates.conditioning import TextEmbedding
 from cloak.surrogates.embedded import EMBEDDED_NAMES
 from cloak.surrogates.ensemble import Ensemble
@@ -26,6 +27,7 @@ __all__ = [
     "catalogue_entry",
     "expand_groups",
     "installed",
+    "load_clip",
     "load_surrogate",
     "model_path",
     "models_folder",

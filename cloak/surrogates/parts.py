@@ -19,12 +19,16 @@ from cloak.surrogates.inspection import read_header, weights_sha256
 __all__ = [
     "LoadedPart",
     "TextTower",
+    "centred",
     "has_part",
+    "load_clip_model",
     "load_image_encoder",
     "load_text_tower",
+    "load_tokenizer",
     "load_unet",
     "pixel_statistics",
     "silent_transformers",
+    "token_ids",
 ]
 
 _MEAN, _DEVIATION = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # those of CLIP
@@ -54,10 +58,36 @@ class TextTower:
 
     def ids(self, prompts: list[str]) -> Tensor:
         """(B, T) token numbers, padded or cut to the encoder's window."""
-        length = min(self.tokenizer.model_max_length, self.part.module.config.max_position_embeddings)
-        options = {"padding": "max_length", "truncation": True, "max_length": length, "return_tensors": "pt"}
-        ids: Tensor = self.tokenizer(prompts, **options).input_ids
-        return ids
+        return token_ids(self.tokenizer, prompts, self.part.module.config.max_position_embeddings)
+
+
+def token_ids(tokenizer: Any, prompts: list[str], window: int) -> Tensor:
+    """(B, T) token numbers, padded or cut to `window` tokens or what the tokenizer allows."""
+    length = min(tokenizer.model_max_length, window)
+    options = {"padding": "max_length", "truncation": True, "max_length": length, "return_tensors": "pt"}
+    ids: Tensor = tokenizer(prompts, **options).input_ids
+    return ids
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The CLIP tokenizer in a folder; raises ModelError when there is none that can be used."""
+    from transformers import CLIPTokenizer
+
+    try:
+        with silent_transformers():
+            return CLIPTokenizer.from_pretrained(str(folder), local_files_only=True)
+    except Exception as error:  # the tokenizers library has no class of its own for files it cannot read
+        raise ModelError(f"{folder} holds no tokenizer that can be used: {first_line(error)}") from error
+
+
+def centred(x: Tensor, side: int) -> Tensor:
+    """Short side resized to `side`, and the square in the middle, (B, 3, side, side)."""
+    height, width = x.shape[-2:]
+    scale = side / min(height, width)
+    size = (max(side, round(height * scale)), max(side, round(width * scale)))
+    x = nn.functional.interpolate(x, size=size, mode="bicubic", align_corners=False, antialias=True).clamp(0, 1)
+    top, left = (size[0] - side) // 2, (size[1] - side) // 2
+    return x[..., top : top + side, left : left + side]
 
 
 def has_part(folder: Path, name: str, stem: str) -> bool:
@@ -85,12 +115,7 @@ def load_text_tower(folder: Path, number: int) -> TextTower:
     place = folder / f"text_encoder{suffix}"
     class_name = _class_name(place, ("CLIPTextModel", "CLIPTextModelWithProjection"))
     part = _load(place, "model", lambda at, _files, variant: _from_transformers(at, class_name, variant))
-    try:
-        from transformers import CLIPTokenizer
-
-        tokenizer = CLIPTokenizer.from_pretrained(str(folder / f"tokenizer{suffix}"), local_files_only=True)
-    except UNUSABLE as error:
-        raise ModelError(f"{folder} holds no tokenizer{suffix} that can be used: {first_line(error)}") from error
+    tokenizer = load_tokenizer(folder / f"tokenizer{suffix}")
     return TextTower(part, tokenizer, class_name.endswith("WithProjection"))
 
 
@@ -105,10 +130,20 @@ def load_image_encoder(folder: Path) -> LoadedPart:
     return _load(place, "model", lambda at, _files, variant: _from_transformers(at, class_name, variant))
 
 
+def load_clip_model(folder: Path) -> LoadedPart:
+    """Both towers of a CLIP model with their projections.
+
+    Raises:
+        ModelError: it cannot be used.
+    """
+    class_name = _class_name(folder, ("CLIPModel",))
+    return _load(folder, "model", lambda at, _files, variant: _from_transformers(at, class_name, variant))
+
+
 def pixel_statistics(folder: Path) -> tuple[Tensor, Tensor]:
     """Mean and deviation, (1, 3, 1, 1), that the image encoder's pictures are normalised with; CLIP's unless stated."""
     stated: dict[str, Any] = {}
-    for place in (folder / "image_encoder", folder / "feature_extractor"):
+    for place in (folder / "image_encoder", folder / "feature_extractor", folder):
         if (path := place / "preprocessor_config.json").is_file():
             stated = _read_json(path)
             break

@@ -16,6 +16,7 @@ from cloak.surrogates.noise_schedule import NoiseSchedule, read_schedule
 from cloak.surrogates.parts import (
     LoadedPart,
     TextTower,
+    centred,
     has_part,
     load_image_encoder,
     load_text_tower,
@@ -151,7 +152,7 @@ class PipelineSurrogate(Surrogate):
     def _embed_image(self, x: Tensor) -> Tensor:
         encoder = self._part("image_encoder", lambda: load_image_encoder(self.folder)).module
         mean, deviation = (figure.to(self.device) for figure in pixel_statistics(self.folder))
-        picture = (_centre(x, encoder.config.image_size) - mean) / deviation
+        picture = (centred(x, encoder.config.image_size) - mean) / deviation
         vector: Tensor = encoder(picture.to(self.dtype)).image_embeds
         return vector
 
@@ -176,13 +177,3 @@ class PipelineSurrogate(Surrogate):
 
 def _network(part: LoadedPart | TextTower) -> LoadedPart:
     return part.part if isinstance(part, TextTower) else part
-
-
-def _centre(x: Tensor, side: int) -> Tensor:
-    """Short side resized to `side`, and the square in the middle, (B, 3, side, side)."""
-    height, width = x.shape[-2:]
-    scale = side / min(height, width)
-    size = (max(side, round(height * scale)), max(side, round(width * scale)))
-    x = nn.functional.interpolate(x, size=size, mode="bicubic", align_corners=False, antialias=True).clamp(0, 1)
-    top, left = (size[0] - side) // 2, (size[1] - side) // 2
-    return x[..., top : top + side, left : left + side]

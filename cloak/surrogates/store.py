@@ -67,8 +67,8 @@ def model_path(name: str) -> Path:
 
 
 def has_miniature() -> bool:
-    """Whether this copy of the package has the miniature."""
-    return (embedded_folder() / MINIATURE / "model_index.json").is_file()
+    """Whether this copy of the package has the miniature, or at least its autoencoder."""
+    return (embedded_folder() / MINIATURE / "vae" / "config.json").is_file()
 
 
 def _miniature_folder() -> Path:
