@@ -75,3 +75,9 @@ def test_the_command_writes_and_shows_the_table(tmp_path, capsys, monkeypatch):
     assert report["side"] == 64
     assert len(report["costs"]) == 8
     assert report["measured"] == []
+
+
+def test_what_to_measure_is_checked(capsys):
+    with pytest.raises(SystemExit):
+        main(["memory", "--measure", "sd15"])
+    assert "give one of sd15, sdxl and a side, as in sd15:256" in capsys.readouterr().err

@@ -138,8 +138,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add the subcommand `memory`."""
     parser = subparsers.add_parser("memory", help="memory of Stable Diffusion 1.5 and XL at their published size")
     parser.add_argument("--side", type=int, default=1024, help="of the square picture, pixels (default 1024)")
-    parser.add_argument("--measure", nargs="*", default=(), choices=sorted(_UNET), metavar="MODEL")
-    parser.add_argument("--measured-side", type=int, default=256, help="of the picture in those runs (default 256)")
+    about = "also measure a run of its own with random weights, for example sd15:1024 sdxl:256; takes minutes"
+    parser.add_argument("--measure", nargs="*", default=(), type=_model_and_side, metavar="MODEL:SIDE", help=about)
     parser.add_argument("--out", type=Path, default=Path("eval/results/memory.json"), metavar="FILE")
     parser.set_defaults(run=run)
 
@@ -147,10 +147,17 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(options: argparse.Namespace) -> int:
     """Compute, measure what was asked for, write the report and show the table as it stands in the documentation."""
     rows = list(costs(options.side))
-    measured = [_measure(model, options.measured_side) for model in options.measure]
+    measured = [_measure(model, side) for model, side in options.measure]
     write_json(MemoryReport(provenance=provenance(), side=options.side, costs=rows, measured=measured), options.out)
     Console(highlight=False, soft_wrap=True).print("\n".join(_table(rows) + _measured_table(measured)))
     return 0
+
+
+def _model_and_side(text: str) -> tuple[str, int]:
+    model, _, side = text.partition(":")
+    if model not in _UNET or not side.isdigit():
+        raise argparse.ArgumentTypeError(f"give one of {', '.join(_UNET)} and a side, as in sd15:256, not {text!r}")
+    return model, int(side)
 
 
 def costs(side: int, models: Sequence[str] = tuple(_UNET)) -> Iterator[Cost]:
