@@ -63,11 +63,11 @@ def write_pipeline(*, latents: Path, clip: Path, unet: Path, out: Path) -> None:
         requires_safety_checker=False,
     )
     pipeline.to(torch.float16).save_pretrained(out)
-    for name in (
-        "vocab.json",
-        "merges.txt",
-    ):  # for transformers 4; 5 wrote tokenizer.json
+    for name in ("vocab.json", "merges.txt"):  # for transformers 4; 5 wrote tokenizer.json
         shutil.copyfile(clip / "tokenizer" / name, out / "tokenizer" / name)
+    for name in ("text_encoder", "image_encoder"):  # transformers computes in what is noted here, diffusers in float32
+        config = json.loads((out / name / "config.json").read_text())
+        (out / name / "config.json").write_text(json.dumps(config | {"dtype": "float32"}, indent=2) + "\n")
 
 
 def training_of(work: Path) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def reconstruct(options: argparse.Namespace) -> dict[str, Any]:
     """PSNR of decode(mode of encode(x)), in float32."""
     from diffusers import AutoencoderKL
 
-    vae = AutoencoderKL.from_pretrained(options.vae, torch_dtype=torch.float32).eval()
+    vae = AutoencoderKL.from_pretrained(options.vae).float().eval()
 
     def quality(x: Tensor) -> float:
         return psnr(x, (vae.decode(vae.encode(2 * x - 1).latent_dist.mode()).sample + 1) / 2)
