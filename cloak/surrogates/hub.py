@@ -66,7 +66,7 @@ def find_remote(entry: CatalogueEntry, path: str, revision: str) -> RemoteFile:
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
     assert entry.hub_id is not None  # embedded models are not pulled
-    endpoint = os.environ.get("HF_ENDPOINT") or None
+    endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
     url = hf_hub_url(entry.hub_id, path, revision=revision, endpoint=endpoint)
     try:
         with _explained(entry, path):

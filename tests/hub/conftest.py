@@ -27,6 +27,7 @@ class Hub:
         files: contents by repository and path.
         commits: revision by repository.
         cuts: bytes after which an answer with that file is cut, one entry used up by each request.
+        stalls: files of which only the first half is sent until the event is set.
         flipped: files of which one byte is sent wrong.
         ignores_ranges: answer with the whole file whatever was asked for.
         refusal: status and error code of every answer, None for none.
@@ -36,6 +37,7 @@ class Hub:
     files: dict[str, dict[str, bytes]] = field(default_factory=dict)
     commits: dict[str, str] = field(default_factory=dict)
     cuts: dict[str, list[int]] = field(default_factory=dict)
+    stalls: dict[str, threading.Event] = field(default_factory=dict)
     flipped: set[str] = field(default_factory=set)
     ignores_ranges: bool = False
     refusal: tuple[int, str] | None = None
@@ -108,7 +110,11 @@ class _Handler(BaseHTTPRequestHandler):
         for key, value in {**headers, "Content-Length": str(len(body))}.items():
             self.send_header(key, value)
         self.end_headers()
-        if with_body:
+        if with_body and file in self.hub.stalls:
+            self.wfile.write(body[: len(body) // 2])
+            self.hub.stalls[file].wait(30)
+            self.close_connection = True
+        elif with_body:
             cuts = self.hub.cuts.get(file)
             self.wfile.write(body[: cuts.pop(0)] if cuts else body)
             self.close_connection = cuts is not None
@@ -132,7 +138,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     state.url = f"http://127.0.0.1:{server.server_address[1]}"
-    monkeypatch.setenv("HF_ENDPOINT", state.url)
+    monkeypatch.setenv("HF_ENDPOINT", f"{state.url}/")
     monkeypatch.delenv("HF_TOKEN", raising=False)
     for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)

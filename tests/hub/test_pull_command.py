@@ -3,8 +3,11 @@
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +19,7 @@ from cloak.cli.main import run
 from cloak.surrogates import CATALOGUE, installed
 from cloak.surrogates import pulling as room
 
+COMMAND = [sys.executable, "-m", "cloak.cli", "models"]
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 
@@ -155,24 +159,49 @@ def test_a_full_disk_ends_with_1(hub, models_at, tiny_files, command, monkeypatc
     assert not (models_at / "taesd").exists()
 
 
+def environment_for(hub, **variables):
+    root = str(Path(cloak.__file__).parent.parent)
+    return {**os.environ, "PYTHONPATH": root, "HF_ENDPOINT": hub.url, "HF_HOME": constants.HF_HUB_CACHE, **variables}
+
+
 def test_environment_variables_reach_the_command_itself(hub, models_at, tiny_files):
     hub.offer("taesd", tiny_files)
-    cache = Path(constants.HF_HUB_CACHE)
 
-    def call(**variables):
-        environment = {
-            **os.environ,
-            "PYTHONPATH": str(Path(cloak.__file__).parent.parent),
-            "HF_ENDPOINT": hub.url,
-            "HF_HOME": str(cache),
-            **variables,
-        }
-        command = [sys.executable, "-m", "cloak.cli", "models", "pull", "taesd"]
+    def call(offline):
+        command, environment = [*COMMAND, "pull", "taesd"], environment_for(hub, HF_HUB_OFFLINE=offline)
         return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=False)
 
-    offline = call(HF_HUB_OFFLINE="1")
+    offline = call("1")
     assert offline.returncode == 5
     assert "HF_HUB_OFFLINE is set" in offline.stderr
-    done = call(HF_HUB_OFFLINE="0")
+    done = call("0")
     assert done.returncode == 0, done.stderr
     assert installed() == ["taesd"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no SIGINT to send")
+def test_ctrl_c_ends_a_pull_at_once_and_the_next_one_goes_on(hub, models_at, tiny_files, command):
+    hub.offer("taesd", tiny_files)
+    hub.stalls[WEIGHTS] = threading.Event()
+    child = subprocess.Popen([*COMMAND, "pull", "taesd"], env=environment_for(hub, HF_HUB_OFFLINE="0"))
+    try:
+        half = len(tiny_files[WEIGHTS]) // 2
+        wait_until(lambda: any(part.stat().st_size == half for part in models_at.rglob(f"{WEIGHTS}.*.part")))
+        started = time.monotonic()
+        child.send_signal(signal.SIGINT)
+        assert child.wait(timeout=30) == 130
+        assert time.monotonic() - started < 3
+    finally:
+        child.kill()
+        child.wait()
+        hub.stalls.pop(WEIGHTS).set()
+    assert not (models_at / "taesd").exists()
+    assert command("pull", "taesd")[0] == 0
+    assert [asked for _, path, asked in hub.seen if path.startswith("/cdn/")] == [None, f"bytes={half}-"]
+
+
+def wait_until(is_so):
+    limit = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < limit
+        time.sleep(0.02)
