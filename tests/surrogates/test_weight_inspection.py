@@ -82,3 +82,25 @@ def test_extra_bytes_are_refused(weights):
 
 def test_sha256_of_a_file(weights):
     assert file_sha256(weights) == hashlib.sha256(weights.read_bytes()).hexdigest()
+
+
+def test_pickled_weights_are_recognised_under_another_name(tmp_path):
+    import pickle
+
+    path = tmp_path / "model.safetensors"
+    torch.save({"weight": torch.zeros(2)}, path)
+    with pytest.raises(ModelError, match="is a pickled weight file, which can run code"):
+        read_header(path)
+    for protocol in (2, 3, 4, 5):
+        path.write_bytes(pickle.dumps({"weight": 1}, protocol=protocol))
+        with pytest.raises(ModelError, match="is a pickled weight file"):
+            read_header(path)
+
+
+@pytest.mark.parametrize("first", [2, 3, 4, 5])
+def test_a_header_whose_length_begins_like_a_pickle_is_none(tmp_path, first):
+    path = tmp_path / "model.safetensors"
+    length = 0x80 + 256 * first
+    header = b'{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+    path.write_bytes(length.to_bytes(8, "little") + header.ljust(length) + bytes(4))
+    assert read_header(path).shapes == {"w": (1,)}
