@@ -15,8 +15,6 @@ class EffortLevel:
         steps: optimiser steps.
         side: short side, pixels, at which models look at the whole picture; trainers use 512 to 1024.
         detail: share of steps spent on parts of the picture at full working size.
-        centre: share of steps spent on the square in the middle.
-        loose: share of steps spent on other sizes, off the latent grid.
         battery: whether the certificate measures what remains after processing.
         thorough: whether it also measures at the picture's own size, and with the larger LPIPS backbone.
     """
@@ -24,15 +22,13 @@ class EffortLevel:
     steps: int
     side: int
     detail: float
-    centre: float
-    loose: float
     battery: bool
     thorough: bool
 
 
 EFFORTS: dict[Effort, EffortLevel] = {
-    "instant": EffortLevel(steps=6, side=256, detail=0.0, centre=0.0, loose=0.0, battery=False, thorough=False),
-    "fast": EffortLevel(steps=14, side=512, detail=0.0, centre=0.15, loose=0.0, battery=True, thorough=False),
-    "standard": EffortLevel(steps=40, side=512, detail=0.15, centre=0.15, loose=0.1, battery=True, thorough=True),
-    "thorough": EffortLevel(steps=160, side=512, detail=0.2, centre=0.15, loose=0.15, battery=True, thorough=True),
+    "instant": EffortLevel(steps=6, side=256, detail=0.0, battery=False, thorough=False),
+    "fast": EffortLevel(steps=16, side=512, detail=0.0, battery=True, thorough=False),
+    "standard": EffortLevel(steps=48, side=512, detail=0.1, battery=True, thorough=True),
+    "thorough": EffortLevel(steps=160, side=512, detail=0.2, battery=True, thorough=True),
 }

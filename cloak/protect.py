@@ -40,7 +40,7 @@ from cloak.targets import Target, choose_target
 from cloak.transforms import ExpectationOverTransforms
 from cloak.types import FormatChoice, Step
 from cloak.verdict import verdict_for
-from cloak.views import View, ViewedLoss, centre_view, detail_views, loose_views, whole_view
+from cloak.views import View, ViewedLoss, detail_views, whole_view
 
 __all__ = ["Protector", "Result", "plan_output", "protect"]
 
@@ -232,12 +232,10 @@ class _Run:
 
     def _views(self, working: Tensor) -> list[tuple[View, float]]:
         """Where to look, with the share of steps; what a picture has no views for goes to the whole of it."""
-        effort, side = self.effort, self._side()
+        effort = self.effort
         details = detail_views(working, effort.side) if effort.detail else []
-        loose = loose_views(working, side, count=4, generator=self.generator) if effort.loose else []
-        groups = [(details, effort.detail), ([centre_view(working, side)], effort.centre), (loose, effort.loose)]
-        views = [(view, share / len(group)) for group, share in groups for view in group if share]
-        return [(whole_view(working, side), 1.0 - sum(share for _, share in views)), *views]
+        whole = whole_view(working, self._side()), 1.0 - effort.detail if details else 1.0
+        return [whole, *((view, effort.detail / len(details)) for view in details)]
 
     def _side(self) -> int:
         """Short side of the whole view: the effort's, or less where memory is short."""

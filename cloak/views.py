@@ -1,8 +1,8 @@
-"""Where the models look during optimisation: the picture as trainers prepare it, parts of it in detail, other framings.
+"""Where the models look during optimisation: the picture as trainers prepare it, and parts of it in detail.
 
 A change is most effective on the grid of latent pixels that it was made on: seen at another size, or a few pixels off,
-a third to a half is left (docs/effect.md). So the sizes and crops that trainers use come first, and some steps go to
-framings that nobody foresees.
+a third to a half is left. Steps spent on random sizes and offsets lost more on the grid than they gained off it
+(docs/effect.md), so the size that trainers use comes first.
 """
 
 import math
@@ -18,10 +18,8 @@ from cloak.surrogates.padding import SMALLEST_SIDE
 __all__ = [
     "View",
     "ViewedLoss",
-    "centre_view",
     "detail_views",
     "for_models",
-    "loose_views",
     "resized",
     "scale_for",
     "whole_view",
@@ -73,38 +71,6 @@ def detail_views(x: Tensor, side: int) -> list[View]:
     if min(height, width) < side + 16:
         return []
     return [View("detail", _crop(top, left, side)) for top in _starts(height, side) for left in _starts(width, side)]
-
-
-def centre_view(x: Tensor, side: int) -> View:
-    """The square in the middle of the picture at `side`, as most trainers cut it out."""
-    scale = scale_for(x, side)
-
-    def look(picture: Tensor) -> Tensor:
-        small = resized(picture, scale)
-        height, width = small.shape[-2:]
-        square = min(height, width)
-        top, left = (height - square) // 2, (width - square) // 2
-        return for_models(small[..., top : top + square, left : left + square])
-
-    return View(f"centre at {side}", look)
-
-
-def loose_views(x: Tensor, side: int, *, count: int, generator: torch.Generator) -> list[View]:
-    """Framings of other sizes, 0.8 to 1.25 of `side`, a few pixels off the latent grid."""
-    views = []
-    for _ in range(count):
-        scale = scale_for(x, round(side * (0.8 + 0.45 * float(torch.rand((), generator=generator)))))
-        top, left = (int(torch.randint(_GRID, (), generator=generator)) for _ in range(2))
-        views.append(View("loose", _loose(scale, top, left)))
-    return views
-
-
-def _loose(scale: float, top: int, left: int) -> Callable[[Tensor], Tensor]:
-    def look(picture: Tensor) -> Tensor:
-        small = resized(picture, scale)
-        return for_models(small[..., min(top, small.shape[-2] - 1) :, min(left, small.shape[-1] - 1) :])
-
-    return look
 
 
 def _starts(length: int, side: int) -> list[int]:

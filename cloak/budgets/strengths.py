@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from cloak.budgets.linf import Linf
@@ -9,7 +10,15 @@ from cloak.budgets.perceptual import Visibility
 from cloak.perceptual import masking_weights
 from cloak.types import Strength
 
-__all__ = ["STRENGTHS", "StrengthLevel"]
+__all__ = ["STRENGTHS", "Bound", "StrengthLevel"]
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """Largest change of a channel, and of luma, in one kind of place; [0, 1] units."""
+
+    channel: float
+    luma: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,31 +27,42 @@ class StrengthLevel:
 
     Args:
         caps: hard limits on the written file.
-        radius: largest change of a channel where texture hides it best, [0, 1] units.
-        flat: largest change of a channel on perfectly flat colour.
-        flat_luma: largest change of luma there.
+        flat: bound on perfectly flat colour.
+        grain: bound in paper grain, film grain and the like.
+        texture: bound where strong texture hides a change best.
     """
 
     caps: Visibility
-    radius: float
-    flat: float
-    flat_luma: float
+    flat: Bound
+    grain: Bound
+    texture: Bound
 
     def ball(self, x: Tensor, *, opacity: Tensor | None = None) -> Linf:
         """How far `x` (B, 3, H, W) may move: more where it is busy, not at all where opacity (B, 1, H, W) is 0."""
-        return Linf(self.radius, weights=masking_weights(x), flat=self.flat, flat_luma=self.flat_luma, allowed=opacity)
+        grain, texture = masking_weights(x)
+        allowed = torch.ones(1, 1, 1, 1) if opacity is None else opacity
+        bounds = [
+            allowed * (flat + (grained - flat) * grain + (textured - grained) * texture)
+            for flat, grained, textured in (
+                (self.flat.channel, self.grain.channel, self.texture.channel),
+                (self.flat.luma, self.grain.luma, self.texture.luma),
+            )
+        ]
+        return Linf(bounds[0], luma=bounds[1])
 
 
-def _level(caps: tuple[float, float, int], *, radius: float, flat: float, flat_luma: float) -> StrengthLevel:
+def _level(
+    caps: tuple[float, float, int], *, flat: tuple[float, float], grain: tuple[float, float], texture: float
+) -> StrengthLevel:
     """A level from figures on the scale of 0 to 255; the caps are LPIPS, CIEDE2000 and the largest change."""
     lpips, delta_e, linf = caps
-    visibility = Visibility(lpips=lpips, delta_e=delta_e, linf=linf / 255)
-    return StrengthLevel(visibility, radius=radius / 255, flat=flat / 255, flat_luma=flat_luma / 255)
+    bounds = [Bound(channel / 255, luma / 255) for channel, luma in (flat, grain, (texture, texture))]
+    return StrengthLevel(Visibility(lpips=lpips, delta_e=delta_e, linf=linf / 255), *bounds)
 
 
 # The largest change is a safety net above what coarse JPEG coding alone does to sharp edges at quality 95.
 STRENGTHS: dict[Strength, StrengthLevel] = {
-    "subtle": _level((0.006, 3.0, 26), radius=2.0, flat=1.2, flat_luma=0.8),
-    "balanced": _level((0.015, 5.0, 32), radius=3.0, flat=2.0, flat_luma=1.3),
-    "strong": _level((0.035, 8.0, 40), radius=6.0, flat=3.0, flat_luma=2.2),
+    "subtle": _level((0.006, 3.0, 26), flat=(1.0, 0.25), grain=(1.3, 0.8), texture=3.0),
+    "balanced": _level((0.015, 5.0, 32), flat=(1.5, 0.3), grain=(2.0, 1.3), texture=5.0),
+    "strong": _level((0.035, 8.0, 40), flat=(2.5, 0.8), grain=(3.5, 2.3), texture=9.0),
 }

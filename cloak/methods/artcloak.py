@@ -37,4 +37,4 @@ class Artcloak(Method):
 
     def optimiser(self, steps: int) -> PGDConfig:
         patience = max(40, steps // 3)  # only long runs have a plateau to find
-        return PGDConfig(steps=steps, optimiser="sign", momentum=0.9, smoothing=1.5, patience=patience)
+        return PGDConfig(steps=steps, optimiser="sign", momentum=0.9, smoothing=0.7, patience=patience)

@@ -15,9 +15,9 @@ def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-def attack(epsilon=RADIUS, weights=None, seed=0, **settings):
+def attack(epsilon=RADIUS, weights=1.0, seed=0, **settings):
     config = PGDConfig(**{"steps": 6, **settings})
-    return PGD(Linf(epsilon, weights=weights), config=config, generator=seeded(seed))
+    return PGD(Linf(epsilon * weights), config=config, generator=seeded(seed))
 
 
 def picture(height=40, width=48, batch=2):
@@ -37,14 +37,14 @@ def weights_of(x, seed=3):
 def test_loss_down_and_budget_held_on_an_8_bit_picture(optimiser, weighted):
     x0 = picture()
     before = x0.clone()
-    weights = weights_of(x0) if weighted else None
+    weights = weights_of(x0) if weighted else 1.0
     loss = DecodedUntargeted(toy_surrogate(), x0)
     state = torch.random.get_rng_state()
     x = attack(weights=weights, optimiser=optimiser)(x0, loss)
     assert (x.shape, x.dtype, x.requires_grad) == (x0.shape, torch.float32, False)
     assert torch.equal(x, round_to_8_bits(x))
     assert 0 <= x.min() <= x.max() <= 1
-    assert (Linf(RADIUS, weights=weights).distance(x0, x) <= 1).all()
+    assert (Linf(RADIUS * weights).distance(x0, x) <= 1).all()
     with torch.no_grad():
         assert (loss(x) < loss(x0) - 1e-3).all()
     assert torch.equal(x, attack(weights=weights, optimiser=optimiser)(x0, loss))
@@ -109,7 +109,7 @@ def test_finish_keeps_the_budget_and_all_of_it_that_8_bits_allow(levels, kind):
         "tiny": torch.full((2, 1, 40, 48), 1e-4),
         "holes": (weights_of(x0) > 0.5).float(),
     }[kind]
-    budget = Linf(levels / 255, weights=weights)
+    budget = Linf(levels / 255 * weights)
     far = x0 + torch.randn(x0.shape, generator=seeded(5)).sign()
     x = attack(levels / 255, weights=weights).finish(x0, far)
     assert torch.equal(x, round_to_8_bits(x))

@@ -112,8 +112,28 @@ def test_strengths_grow_and_leave_room_under_their_caps():
     levels = [STRENGTHS[name] for name in ("subtle", "balanced", "strong")]
     for weaker, stronger in itertools.pairwise(levels):
         assert weaker.caps.share_of(stronger.caps) < 1
-        assert weaker.radius < stronger.radius
-        assert weaker.flat < stronger.flat
-        assert weaker.flat_luma < stronger.flat_luma
+        for place in ("flat", "grain", "texture"):
+            assert getattr(weaker, place).channel < getattr(stronger, place).channel
+            assert getattr(weaker, place).luma < getattr(stronger, place).luma
     for level in levels:
-        assert 0 < level.flat_luma < level.flat < level.radius < level.caps.linf
+        assert 0 < level.flat.channel < level.grain.channel < level.texture.channel < level.caps.linf
+        for bound in (level.flat, level.grain, level.texture):
+            assert 0 < bound.luma <= bound.channel
+
+
+def test_a_picture_may_move_by_the_bound_of_each_kind_of_place():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.full((1, 3, 48, 192), 0.5)
+    x[..., 64:128] += torch.randn(1, 1, 48, 64, generator=generator) * 4 / 255  # grain
+    x[..., 128:] = torch.rand(1, 1, 48, 64, generator=generator)
+    level = STRENGTHS["balanced"]
+    ball = level.ball(x)
+    for start, bound in ((8, level.flat), (88, level.grain), (160, level.texture)):
+        patch = (..., slice(16, 32), slice(start, start + 16))
+        assert float(ball.radius[patch].mean()) == pytest.approx(bound.channel, rel=0.25)
+        assert float(ball.luma[patch].mean()) == pytest.approx(bound.luma, rel=0.25)
+    opacity = torch.ones(1, 1, 48, 192)
+    opacity[..., :96] = 0
+    clipped = level.ball(x, opacity=opacity)
+    assert float(clipped.radius[..., :96].max()) == 0
+    assert torch.equal(clipped.radius[..., 96:], ball.radius[..., 96:])

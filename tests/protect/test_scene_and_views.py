@@ -89,8 +89,8 @@ def test_a_change_keeps_to_the_ball_at_full_size(draw):
     change = scene.enlarged(10 * wobble(scene.working))
     radius = scene.ball().radius.expand_as(change)
     assert scene.ball().distance(scene.shown, scene.shown + change) <= 1.001
-    assert radius.min() >= LEVEL.flat - 1e-7
-    assert radius.max() <= LEVEL.radius
+    assert radius.min() >= LEVEL.flat.channel - 1e-7
+    assert radius.max() <= LEVEL.texture.channel
 
 
 def test_a_large_picture_is_worked_on_at_a_trainers_size():
@@ -108,7 +108,7 @@ def test_a_large_picture_is_worked_on_at_a_trainers_size():
     assert gradient.isfinite().all()
     change = scene.enlarged(-RADIUS * gradient.sign())
     assert change.shape == scene.shown.shape
-    assert LEVEL.flat / 2 < change.abs().max() <= 2 * LEVEL.radius
+    assert LEVEL.flat.channel / 2 < change.abs().max() <= 2 * LEVEL.texture.channel
     with torch.no_grad():
         moved = resized((scene.shown + change).clamp(0, 1), scene.scale)
         assert loss(view.look(moved)) < loss(view.look(scene.working))

@@ -6,8 +6,11 @@ Finished pictures are kept in the result file and skipped when the run is starte
 """
 
 import argparse
+import functools
+import multiprocessing
 import statistics
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +59,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--strength", default="balanced", choices=sorted(STRENGTHS))
     parser.add_argument("--effort", default="standard", choices=["instant", "fast", "standard", "thorough"])
     parser.add_argument("--per-artist", type=int, default=0, help="pictures of each artist, 0 for all")
+    parser.add_argument("--jobs", type=int, default=1, help="pictures at once, each on one core")
     parser.add_argument("--out", type=Path, required=True)
     parser.set_defaults(run=run)
     large = subparsers.add_parser("large", help="what a 2048 px picture keeps when a trainer resizes it")
@@ -70,22 +74,30 @@ def add_parser(subparsers: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Protect and measure every picture, then summarise."""
-    teacher = _teacher(options.weights)
     config = _config(options)
     key = {"config_sha256": config.digest(), "weights": _weights(Protector(config).surrogates)}
     rows = _finished(options.out, key)
-    for path in _pictures(options.art, options.per_artist):
-        name = f"{path.parent.name}/{path.stem}"
-        if name not in rows:
-            rows[name] = _row(path, config, teacher)
+    paths = {f"{path.parent.name}/{path.stem}": path for path in _pictures(options.art, options.per_artist)}
+    missing = [name for name in paths if name not in rows]
+    measure = functools.partial(_row, config=config, weights=options.weights)
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(options.jobs, mp_context=spawn, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        for name, row in zip(missing, pool.map(measure, [paths[name] for name in missing]), strict=True):
+            rows[name] = row
             _save(options.out, key, rows)
     _save(options.out, key, rows)
 
 
+@functools.cache
 def _teacher(folder: Path) -> Surrogate:
     surrogate = load_surrogate(str(folder)).to("cpu", torch.bfloat16)
     surrogate.name = _TEACHER
     return surrogate
+
+
+@functools.cache
+def _protector(config: ProtectConfig) -> Protector:
+    return Protector(config)
 
 
 def _config(options: argparse.Namespace) -> ProtectConfig:
@@ -100,8 +112,9 @@ def _weights(surrogates: list[Surrogate]) -> dict[str, str | None]:
 
 def _pictures(folder: Path, per_artist: int) -> list[Path]:
     artists = sorted(path for path in folder.iterdir() if path.is_dir())
-    chosen = [sorted(artist.glob("*.jpg"))[: per_artist or None] for artist in artists]
-    return [path for group in chosen for path in group]
+    groups = [sorted(artist.glob("*.jpg"))[: per_artist or None] for artist in artists]
+    ranks = range(max(map(len, groups), default=0))
+    return [group[rank] for rank in ranks for group in groups if rank < len(group)]  # a stopped run has some of each
 
 
 def _finished(out: Path, key: dict[str, Any]) -> dict[str, Any]:
@@ -112,9 +125,10 @@ def _finished(out: Path, key: dict[str, Any]) -> dict[str, Any]:
     return dict(earlier.rows) if earlier.key == key else {}
 
 
-def _row(path: Path, config: ProtectConfig, teacher: Surrogate) -> dict[str, Any]:
+def _row(path: Path, *, config: ProtectConfig, weights: Path) -> dict[str, Any]:
+    protector = _protector(config)
     begin = time.perf_counter()
-    result = Protector(config)(path.read_bytes())  # bytes in, nothing written
+    result = protector(path.read_bytes())  # bytes in, nothing written
     before, after = read_picture(path).pixels, read_picture(result.data).pixels
     seconds = time.perf_counter() - begin
     caps = STRENGTHS[config.strength].caps
@@ -122,7 +136,7 @@ def _row(path: Path, config: ProtectConfig, teacher: Surrogate) -> dict[str, Any
     held = seen.lpips <= caps.lpips and seen.delta_e_p95 <= caps.delta_e and seen.max_change / 255 <= caps.linf + 1e-6
     effects = list(result.certificate.effects)
     if config.models == ("auto",):
-        effects.append(measure_effect(teacher, before, after, metric=lpips("alex")))
+        effects.append(measure_effect(_teacher(weights), before, after, metric=lpips("alex")))
     return {
         "megapixels": round(before.shape[-1] * before.shape[-2] / 1e6, 3),
         "seconds": round(seconds, 1),
