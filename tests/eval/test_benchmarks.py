@@ -15,6 +15,7 @@ from cloak.surrogates import embedded, load_surrogate, store
 from cloak.testing import toy_picture, toy_surrogate, write_toy_embedded
 from cloak_eval.benchmarks import agreement, contact_sheet, speed
 from cloak_eval.benchmarks.__main__ import main
+from cloak_eval.benchmarks.effect import EffectResult
 from cloak_eval.benchmarks.results import Record, provenance, write_json
 from cloak_eval.teachers import VAElightEncoder
 
@@ -197,3 +198,33 @@ def test_teacher_of_stable_diffusion_1_is_scaled_and_takes_signed_pictures(tmp_p
 def test_benchmarks_can_be_imported_by_child_processes():
     done = speed._call("import cloak_eval, sys; sys.stdout.write(sys.executable)")
     assert (done.returncode, done.stdout) == (0, sys.executable)
+
+
+def _seen(times):
+    seen = {"low_frequency": 0.004 * times, "after_colour_match": 0.01, "texture": 0.01, "lpips": 0.1}
+    return {
+        "short_side": 512,
+        "cloak": seen,
+        "noise": {**seen, "low_frequency": 0.004},
+        "times_noise": times,
+        "amplification": times / 2,
+        "lpips": 0.002,
+    }
+
+
+def test_tables_say_what_the_result_files_say(tmp_path, capsys):
+    def row(times, remains):
+        coarse = {"model": "encoder only", "sizes": [], "remains": {}}
+        return {"effects": [{"model": "student", "sizes": [_seen(times)], "remains": remains}, coarse]}
+
+    rows = {"b/02": row(9.0, {"jpeg 75": 0.8}), "a/01": row(3.0, {"jpeg 75": 0.5})}
+    path = tmp_path / "effect-toy.json"
+    write_json(EffectResult(key={}, summary={}, provenance=provenance(), rows=rows), path)
+    assert main(["tables", str(path)]) == 0
+    said = capsys.readouterr().out
+    summary = next(line for line in said.splitlines() if line.startswith("| student"))
+    assert summary.startswith("| student | 2 | 6.0 (3.0 to 9.0) | 3.0 (1.5 to 4.5) | 65 (50 to 80) % | not measured |")
+    first, second = (line for line in said.splitlines() if line.startswith(("| a/01", "| b/02")))
+    assert first.startswith("| a/01 | 0.0020 | 0.0120 | 0.0040 | 3.0 | 1.5 | 0.0100 | 50 % / not measured")
+    assert "| 9.0 | 4.5 |" in second
+    assert "encoder only" not in said

@@ -1,0 +1,118 @@
+"""The Markdown tables of README and docs, from the result files: no figure is typed by hand."""
+
+import argparse
+import statistics
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from cloak_eval.benchmarks.effect import EffectResult
+from cloak_eval.benchmarks.speed import SpeedReport
+
+__all__ = ["add_parser", "effect_by_picture", "effect_summary", "run", "speed_table"]
+
+_REMAINS = {
+    "jpeg 75": "JPEG 75",
+    "half size and back": "half size",
+    "blur sigma 1": "blur sigma 1",
+    "noise sigma 0.03": "noise sigma 0.03",
+    "crop 3 px": "crop 3 px",
+    "resize to 7/8": "resize to 7/8",
+}
+_Effect = dict[str, Any]
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the subcommand `tables`."""
+    parser = subparsers.add_parser("tables", help="print result files as the tables of README and docs")
+    parser.add_argument("files", type=Path, nargs="+", help="effect-*.json and speed.json")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Print the tables of every file."""
+    for file in options.files:
+        sys.stdout.write("\n\n".join([file.name, *_tables(file)]) + "\n\n")
+
+
+def _tables(file: Path) -> Iterator[str]:
+    if file.name.startswith("speed"):
+        yield speed_table(SpeedReport.model_validate_json(file.read_bytes()))
+        return
+    result = EffectResult.model_validate_json(file.read_bytes())
+    yield effect_summary(result)
+    for model in _models(result):
+        yield model
+        yield effect_by_picture(result, model)
+
+
+def effect_summary(result: EffectResult) -> str:
+    """Medians with extremes over the pictures, one line for each model that decodes."""
+    lines = [_line(["seen through", "pictures", "times noise", "amplification", *_REMAINS.values()]), _rule(10)]
+    for model in _models(result):
+        effects = [effect for _, effect in _effects(result, model)]
+        left = [_percent(effect["remains"].get(name) for effect in effects) for name in _REMAINS]
+        figures = [_spread(effects, "times_noise"), _spread(effects, "amplification")]
+        lines.append(_line([model, str(len(effects)), *figures, *left]))
+    return "\n".join(lines)
+
+
+def effect_by_picture(result: EffectResult, model: str) -> str:
+    """One line for each picture, at the first size."""
+    heads = ["picture", "LPIPS", "seen shift", "noise", "times noise", "amplification", "after colour match"]
+    lines = [_line([*heads, " / ".join(_REMAINS.values())]), _rule(8)]
+    for name, effect in _effects(result, model):
+        size = effect["sizes"][0]
+        left = " / ".join(_percent([effect["remains"].get(key)]) for key in _REMAINS)
+        shifts = [size["cloak"]["low_frequency"], size["noise"]["low_frequency"]]
+        figures = [f"{size['lpips']:.4f}", *(f"{shift:.4f}" for shift in shifts), f"{size['times_noise']:.1f}"]
+        matched = f"{size['cloak']['after_colour_match']:.4f}"
+        lines.append(_line([name, *figures, f"{size['amplification']:.1f}", matched, left]))
+    return "\n".join(lines)
+
+
+def speed_table(report: SpeedReport) -> str:
+    """Seconds and memory by size and effort."""
+    lines = [_line(["effort", "megapixels", "seconds", "seconds per megapixel", "peak memory"]), _rule(5)]
+    for row in report.rows:
+        if row.seconds is not None and row.peak_memory_bytes is not None and row.seconds_per_megapixel is not None:
+            memory = f"{row.peak_memory_bytes / 1e9:.1f} GB"
+            figures = [f"{row.megapixels:.0f}", f"{row.seconds:.0f}", f"{row.seconds_per_megapixel:.1f}", memory]
+            lines.append(_line([f"`{row.effort}`", *figures]))
+    return "\n".join(lines)
+
+
+def _models(result: EffectResult) -> list[str]:
+    """Names of the models that decode."""
+    found = {e["model"]: None for row in result.rows.values() for e in row["effects"] if e["sizes"]}
+    return list(found)
+
+
+def _effects(result: EffectResult, model: str) -> list[tuple[str, _Effect]]:
+    rows = sorted(result.rows.items())
+    return [(name, effect) for name, row in rows for effect in row["effects"] if effect["model"] == model]
+
+
+def _spread(effects: list[_Effect], key: str) -> str:
+    return _of([effect["sizes"][0][key] for effect in effects], lambda value: f"{value:.1f}")
+
+
+def _percent(shares: Iterable[float | None]) -> str:
+    known = [share for share in shares if share is not None]
+    return _of(known, lambda value: f"{100 * value:.0f}") + " %" if known else "not measured"
+
+
+def _of(values: list[float], show: Callable[[float], str]) -> str:
+    """The median, and the extremes where there is more than one."""
+    if len(values) == 1:
+        return show(values[0])
+    return f"{show(statistics.median(values))} ({show(min(values))} to {show(max(values))})"
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _rule(columns: int) -> str:
+    return "|" + "---|" * columns
