@@ -62,7 +62,7 @@ def _level(
 
 # The largest change is a safety net above what coarse JPEG coding alone does to sharp edges at quality 95.
 STRENGTHS: dict[Strength, StrengthLevel] = {
-    "subtle": _level((0.006, 3.0, 26), flat=(1.0, 0.25), grain=(1.7, 1.0), texture=3.5),
-    "balanced": _level((0.015, 5.0, 32), flat=(1.5, 0.3), grain=(2.8, 1.8), texture=7.0),
-    "strong": _level((0.035, 8.0, 40), flat=(2.5, 0.8), grain=(4.5, 3.0), texture=11.0),
+    "subtle": _level((0.006, 3.0, 26), flat=(1.0, 0.25), grain=(1.4, 0.9), texture=3.0),
+    "balanced": _level((0.015, 5.0, 32), flat=(1.5, 0.3), grain=(2.0, 1.3), texture=5.0),
+    "strong": _level((0.035, 8.0, 40), flat=(2.5, 0.8), grain=(4.0, 2.6), texture=10.0),
 }
