@@ -15,6 +15,7 @@ from cloak.perceptual import LPIPS, low_frequency_rms, match_colours, middle_ban
 from cloak.surrogates import Surrogate
 from cloak.targets import Target, style_distance
 from cloak.transforms import Blur, Resize
+from cloak.types import Battery
 from cloak.views import for_models, resized, scale_for
 
 __all__ = ["BATTERY", "Comparison", "ModelEffect", "Seen", "SizedEffect", "measure_effect", "noise_like"]
@@ -73,7 +74,7 @@ def measure_effect(
     *,
     metric: LPIPS,
     target: Target | None = None,
-    battery: bool = True,
+    battery: Battery = "full",
 ) -> ModelEffect:
     """Effect of `cloaked` against `x`, (1, 3, H, W) each, on one model; for several models, see `Comparison`."""
     return Comparison(x, cloaked, metric=metric).effect_on(surrogate, target=target, battery=battery)
@@ -105,13 +106,16 @@ class Comparison:
         return [_Pair(self._x, self._cloaked, side, self._metric) for side in self._sides[1:]]
 
     @torch.no_grad()
-    def effect_on(self, surrogate: Surrogate, *, target: Target | None = None, battery: bool = True) -> ModelEffect:
+    def effect_on(
+        self, surrogate: Surrogate, *, target: Target | None = None, battery: Battery = "full"
+    ) -> ModelEffect:
         """Effect on one model.
 
         Args:
             surrogate: the model.
             target: style that the picture was pushed towards, if any.
-            battery: whether to measure what remains after processing, which takes most of the time.
+            battery: how much of what remains after processing is measured, which takes most of the time: all, what
+                the web does to every picture ("short": JPEG, half size, blur), or nothing.
         """
         first = _Views(surrogate, self._first)
         decodes = "decode" in surrogate.capabilities
@@ -125,7 +129,7 @@ class Comparison:
             pull=None if goal is None else first.pull(first.latent_after, goal),
             pull_noise=None if goal is None else first.pull(first.latent_noise, goal),
             style_towards_target=first.style(target) if decodes and target else None,
-            remains=first.remains() if battery else {},
+            remains=first.remains(battery),
         )
 
 
@@ -201,12 +205,15 @@ class _Views:
         start, end = (style_distance(seen.clamp(0, 1), goal) for seen in (self.seen, self.seen_after))
         return 1 - end / start
 
-    def remains(self) -> dict[str, float]:
+    def remains(self, battery: Battery) -> dict[str, float]:
         """Share of the shift that is left when original and cloak are processed alike."""
-        processed = dict(BATTERY)
+        if battery == "none":
+            return {}
+        processed = {name: change for name, change in BATTERY.items() if battery == "full" or name in _SHORT}
         if "decode" in self.surrogate.capabilities:
             whole = float(low_frequency_rms(self.seen_after - self.seen))
-            processed["autoencoder round trip"] = lambda p: self.surrogate.see(p).clamp(0, 1)
+            if battery == "full":
+                processed["autoencoder round trip"] = lambda p: self.surrogate.see(p).clamp(0, 1)
         else:
             whole = float((self.latent_after - self.latent).pow(2).mean().sqrt())
         shifts = {
@@ -269,3 +276,4 @@ BATTERY: dict[str, Callable[[Tensor], Tensor]] = {
     "resize to 7/8": lambda x: for_models(resized(x, 7 / 8)),
 }
 """What the certificate applies to a cloaked picture; the autoencoder's own round trip is added per model."""
+_SHORT = frozenset({"jpeg 75", "half size and back", "blur sigma 1"})

@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # torch takes a second to import, and settings need only the 
     from torch import Tensor
 
 __all__ = [
+    "Battery",
     "Device",
     "Effort",
     "FormatChoice",
@@ -30,6 +31,7 @@ Strength = Literal["subtle", "balanced", "strong"]
 Effort = Literal["instant", "fast", "standard", "thorough"]
 FormatChoice = Literal["keep", "png", "jpeg", "webp", "tiff"]
 MetadataPolicy = Literal["keep", "strip-private", "strip"]
+Battery = Literal["none", "short", "full"]  # how much of the processing is measured
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Stage = Literal["read", "models", "prepare", "attack", "fit", "write", "verify", "done"]
 

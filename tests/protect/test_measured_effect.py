@@ -78,7 +78,7 @@ def test_a_model_that_cannot_decode_says_nothing_about_what_it_sees():
 
 def test_the_way_to_the_target_is_pulled_in_full_by_the_target_itself():
     x, target = PICTURES["soft"], painted_style("waves")
-    effect = measure_effect(toy_surrogate(), x, target.at(x.shape), metric=lpips("alex"), target=target, battery=False)
+    effect = measure_effect(toy_surrogate(), x, target.at(x.shape), metric=lpips("alex"), target=target, battery="none")
     assert effect.pull == pytest.approx(1, abs=1e-3)
     assert effect.style_towards_target is not None
     assert effect.remains == {}
@@ -162,5 +162,5 @@ def test_the_verdict_promises_nothing(measured):
     for text in words:
         assert "no promise of safety" in text
         assert "random noise" in text
-        assert "--models" in text
+        assert "cloak models pull" in text
     assert "stand-ins" not in verdict_for(0.0, [measured], all_embedded=False)

@@ -136,7 +136,7 @@ def _row(path: Path, *, config: ProtectConfig, weights: Path) -> dict[str, Any]:
     held = seen.lpips <= caps.lpips and seen.delta_e_p95 <= caps.delta_e and seen.max_change / 255 <= caps.linf + 1e-6
     effects = list(result.certificate.effects)
     if config.models == ("auto",):
-        effects.append(measure_effect(_teacher(weights), before, after, metric=lpips("alex"), battery=False))
+        effects.append(measure_effect(_teacher(weights), before, after, metric=lpips("alex"), battery="none"))
     return {
         "megapixels": round(before.shape[-1] * before.shape[-2] / 1e6, 3),
         "seconds": round(seconds, 1),

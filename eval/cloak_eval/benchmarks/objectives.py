@@ -80,7 +80,7 @@ def _row(name: str, x: Tensor, student: Surrogate, teacher: Surrogate, steps: in
     cloaked = (cloaked * 255).round() / 255
     row: dict[str, Any] = {"objective": name, "target": target.name}
     for label, surrogate in (("student", student), ("teacher", teacher)):
-        effect = measure_effect(surrogate, x, cloaked, metric=lpips("alex"), target=target, battery=False)
+        effect = measure_effect(surrogate, x, cloaked, metric=lpips("alex"), target=target, battery="none")
         row[label] = effect.model_dump(exclude={"remains", "model"})
     return row
 
