@@ -87,7 +87,8 @@ class _Moments:
         self.count = 0
 
     def direction(self, gradient: Tensor) -> Tensor:
-        scale = gradient.abs().mean((1, 2, 3), keepdim=True).clamp_min(1e-20)
+        looked_at = (gradient != 0).sum((1, 2, 3), keepdim=True).clamp_min(1)  # not all, where the loss saw a part
+        scale = (gradient.abs().sum((1, 2, 3), keepdim=True) / looked_at).clamp_min(1e-20)
         gradient = gradient / scale  # pictures and transforms differ by orders of magnitude
         self.count += 1
         if self.first is None or self.second is None:
