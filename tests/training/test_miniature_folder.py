@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from training.miniature.assemble import provenance, write_pipeline
-from training.miniature.autoencoder import new_model
+from training.miniature.assemble import provenance, tidy, write_pipeline
+from training.miniature.autoencoder import new_model, scaled
 from training.miniature.clip import text_model, vision_model
 from training.miniature.denoiser import new_unet
-from training.miniature.latents import embedded, posteriors, scaled
+from training.miniature.latents import embedded, posteriors
 from training.miniature.vocabulary import write_tokenizer
 
 LIMIT = 25_000_000  # bytes; with the tiny autoencoders 30 MB
@@ -38,6 +38,8 @@ def test_pipeline_generates_and_is_small(works: Path, tmp_path: Path) -> None:
     from diffusers import StableDiffusionPipeline
 
     write_pipeline(latents=works / "latents", clip=works / "clip", unet=works / "unet", out=tmp_path)
+    tidy(tmp_path)
+    assert not [p for p in tmp_path.rglob("*.json") if str(works) in p.read_text()]
     assert sum(p.stat().st_size for p in tmp_path.rglob("*") if p.is_file()) < LIMIT
     assert not [p for p in tmp_path.rglob("*") if p.suffix in {".bin", ".pt", ".ckpt"}]
     pipeline = StableDiffusionPipeline.from_pretrained(tmp_path)

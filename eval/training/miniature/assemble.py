@@ -65,9 +65,18 @@ def write_pipeline(*, latents: Path, clip: Path, unet: Path, out: Path) -> None:
     pipeline.to(torch.float16).save_pretrained(out)
     for name in ("vocab.json", "merges.txt"):  # for transformers 4; 5 wrote tokenizer.json
         shutil.copyfile(clip / "tokenizer" / name, out / "tokenizer" / name)
-    for name in ("text_encoder", "image_encoder"):  # transformers computes in what is noted here, diffusers in float32
-        config = json.loads((out / name / "config.json").read_text())
-        (out / name / "config.json").write_text(json.dumps(config | {"dtype": "float32"}, indent=2) + "\n")
+
+
+def tidy(out: Path) -> None:
+    """Configurations without paths of this machine, that load in float32; files that everybody can read."""
+    for path in [*out.rglob("config.json"), *out.glob("model_index.json")]:
+        config = json.loads(path.read_text())
+        config.pop("_name_or_path", None)
+        if path.parent.name in {"text_encoder", "image_encoder"}:
+            config["dtype"] = "float32"  # transformers computes in what is noted here, diffusers in float32 anyway
+        path.write_text(json.dumps(config, indent=2) + "\n")
+    for path in out.rglob("*.safetensors"):
+        path.chmod(0o644)
 
 
 def training_of(work: Path) -> dict[str, Any]:
@@ -82,7 +91,7 @@ def provenance(works: dict[str, Path], out: Path, measured: list[Path]) -> dict[
         "schema_version": 1,
         "licence": "Apache-2.0",
         "data": DATA,
-        "scripts": "eval/training/miniature, each with its defaults and seed 0",
+        "scripts": "eval/training/miniature, with their defaults and seed 0 unless the note says otherwise",
         "training": {name: training_of(work) for name, work in works.items()},
         "files": {
             str(path.relative_to(out)): {
@@ -102,13 +111,16 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, help="work folder of that part; without all three, only the vae")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.add_argument("--measured", type=Path, nargs="*", default=[], help="JSON files of measure.py")
+    parser.add_argument("--note", default="", help="what the logs do not say, such as a changed rate")
     options = parser.parse_args()
     if options.clip and options.latents and options.unet:
         write_pipeline(latents=options.latents, clip=options.clip, unet=options.unet, out=options.out)
     else:
         AutoencoderKL.from_pretrained(options.vae / "vae").half().save_pretrained(options.out / "vae")
+    tidy(options.out)
     works = {name: vars(options)[name] for name in PARTS if vars(options)[name] is not None}
-    text = json.dumps(provenance(works, options.out, options.measured), indent=1, ensure_ascii=False)
+    note = provenance(works, options.out, options.measured) | {"note": options.note}
+    text = json.dumps(note, indent=1, ensure_ascii=False)
     (options.out / "provenance.json").write_text(text + "\n")
 
 

@@ -27,7 +27,8 @@ ARCHITECTURE = {
     "norm_num_groups": 4,  # more groups cost twice the time on a CPU
     "sample_size": 128,
 }
-STAGES = ((0.6, 64, 8), (1.0, 128, 2))  # until this share of the training: side of the crops, crops a step
+STAGES = ((0.55, 64, 8), (1.0, 128, 2))  # until this share of the training: side of the crops, crops a step
+SCALED_ON = 48  # crops of 128 px for the scaling factor; latents.py takes all pictures
 KL_WEIGHT = 1e-4  # on the mean over latent values
 FIRST_LOG_VARIANCE = -6.0  # of the posterior: at 0 its noise would drown the latent for the first hundreds of steps
 
@@ -54,6 +55,13 @@ def loss_of(model: AutoencoderKL, x: Tensor) -> tuple[Tensor, dict[str, float]]:
     return absolute + 5 * squared + KL_WEIGHT * kl, report
 
 
+def scaled(vae: AutoencoderKL, mean: Tensor, deviation: Tensor) -> float:
+    """The factor that gives sampled latents unit variance; also noted in the autoencoder's configuration."""
+    factor = float((mean.var() + deviation.square().mean()).rsqrt())
+    vae.register_to_config(scaling_factor=round(factor, 5))
+    return float(vae.config.scaling_factor)
+
+
 class AutoencoderRun:
     """The autoencoder, its optimiser and one training step."""
 
@@ -70,7 +78,10 @@ class AutoencoderRun:
         self.optimiser.step(done=done)
         return report
 
+    @torch.no_grad()
     def export(self, work: Path) -> None:
+        latent = self.model.encode(channels_last(2 * self.sampler.batch(SCALED_ON, 128) - 1)).latent_dist
+        scaled(self.model, latent.mean, latent.std)
         self.model.save_pretrained(work / "vae")
 
 

@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer  # noqa: TID253
 
+from training.miniature.autoencoder import scaled
 from training.miniature.clip import tokens_of
 from training.miniature.data import on_ground, read_captions
 from training.miniature.optimisation import channels_last
@@ -46,13 +47,6 @@ def embedded(captions: list[str], tokenizer: CLIPTokenizer, text: CLIPTextModel)
     """(K, LENGTH, D) hidden states, as a pipeline computes them."""
     tokens = tokens_of(tokenizer, captions)
     return torch.cat([text(tokens[start : start + 256]).last_hidden_state for start in range(0, len(tokens), 256)])
-
-
-def scaled(vae: AutoencoderKL, mean: Tensor, deviation: Tensor) -> float:
-    """The factor that gives sampled latents unit variance; also noted in the autoencoder's configuration."""
-    factor = float((mean.var() + deviation.square().mean()).rsqrt())
-    vae.register_to_config(scaling_factor=round(factor, 5))
-    return float(vae.config.scaling_factor)
 
 
 def main() -> None:

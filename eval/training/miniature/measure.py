@@ -96,7 +96,10 @@ def amplify(options: argparse.Namespace) -> dict[str, Any]:
 
     pictures = [path for _, path in art_pictures(options.art, options.per_artist)]
     originals = [centre(Image.open(path), options.side, options.side) for path in pictures]
-    return {str(model): amplification(model, originals, options.steps) for model in options.models}
+    results = {
+        "/".join(Path(model).parts[-2:]): amplification(model, originals, options.steps) for model in options.models
+    }
+    return {"side": options.side, **results}
 
 
 @torch.no_grad()

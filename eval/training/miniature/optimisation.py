@@ -76,7 +76,7 @@ class Run(Protocol):
 def add_training_options(parser: argparse.ArgumentParser, *, minutes: float, rate: float) -> None:
     """The options that all parts share."""
     parser.add_argument("--work", type=Path, required=True, help="state, log and weights go here")
-    parser.add_argument("--minutes", type=float, default=minutes, help="computing time, over all calls together")
+    parser.add_argument("--minutes", type=float, default=minutes, help="processor time, over all calls together")
     parser.add_argument("--rate", type=float, default=rate, help="peak learning rate of Muon")
     parser.add_argument("--start", type=Path, help="pipeline folder whose weights a new run begins with")
     parser.add_argument("--seed", type=int, default=0)
@@ -107,6 +107,7 @@ def load_state(path: Path, run: Run) -> dict[str, float]:
 def train(run: Run, work: Path, *, minutes: float) -> None:
     """Steps until the minutes are used up, over all calls together; state and weights are saved every five minutes.
 
+    Minutes are processor time, so that other work on the machine does not shorten the training.
     A finished run given more minutes goes on at the rate that the longer schedule has at that point.
     """
     work.mkdir(parents=True, exist_ok=True)
@@ -116,9 +117,9 @@ def train(run: Run, work: Path, *, minutes: float) -> None:
     last_save, last_log = seconds, step
     with (work / "log.jsonl").open("a") as log:
         while seconds < limit:
-            begin = time.perf_counter()
+            begin = time.process_time()
             sums.update(run.step(done=seconds / limit))
-            step, seconds = step + 1, seconds + time.perf_counter() - begin
+            step, seconds = step + 1, seconds + time.process_time() - begin
             if step % LOG_EVERY == 0:
                 means = {name: round(value / (step - last_log), 5) for name, value in sums.items()}
                 log.write(json.dumps({"step": step, "seconds": round(seconds), **means}) + "\n")
