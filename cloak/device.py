@@ -1,5 +1,7 @@
 """Which device computes, in which number format, and how much memory it took."""
 
+import contextlib
+import ctypes
 import functools
 import sys
 
@@ -8,7 +10,7 @@ import torch
 from cloak.errors import UsageError
 from cloak.types import Device
 
-__all__ = ["peak_memory", "resolve_device", "working_dtype"]
+__all__ = ["peak_memory", "release_memory", "resolve_device", "working_dtype"]
 
 
 def resolve_device(choice: Device) -> torch.device:
@@ -51,3 +53,11 @@ def peak_memory(device: torch.device) -> int | None:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return int(peak if sys.platform == "darwin" else peak * 1024)
+
+
+def release_memory() -> None:
+    """Give freed memory back to the system; glibc keeps what many steps have fragmented. Does nothing elsewhere."""
+    if sys.platform != "linux":
+        return
+    with contextlib.suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)

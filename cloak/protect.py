@@ -26,7 +26,7 @@ from cloak.certificate import (
     package_versions,
 )
 from cloak.config import ProtectConfig
-from cloak.device import peak_memory, resolve_device, working_dtype
+from cloak.device import peak_memory, release_memory, resolve_device, working_dtype
 from cloak.effect import Comparison, ModelEffect
 from cloak.effort import EFFORTS, EffortLevel
 from cloak.errors import FloorError, OutputError, UsageError
@@ -196,8 +196,11 @@ class _Run:
         change = torch.zeros_like(scene.working)
         for step, change in self._optimise(scene, loss):  # noqa: B007 (the last one is used below)
             yield step
+        del loss  # and with it what the models need of the original
+        release_memory()
         yield self._step("fit", message="fitting to the visibility cap")
         data, shown = self._fit(scene, change)
+        release_memory()
         yield self._step("verify", message="measuring the written file")
         result = self._certified(scene, data, shown, target)
         yield self._step("write", message="writing")
@@ -256,6 +259,8 @@ class _Run:
         started = time.perf_counter()
         for step in attack.steps(scene.working.to(self.protector.device), loss):
             self.taken = step.index
+            if step.index % 8 == 0:
+                release_memory()
             x = step.x.cpu()
             each = (time.perf_counter() - started) / step.index
             yield (

@@ -14,6 +14,7 @@ from cloak.views import resized, scale_for
 __all__ = ["Scene"]
 
 WORKING_SIDE = 1024  # short side, pixels: the largest at which trainers look at a picture
+_BAND, _HALO = 512, 32  # rows that are bounded at once, so that memory stays so, and rows that they depend on
 _LOSSY = frozenset({"jpeg", "webp", "avif"})
 
 
@@ -38,12 +39,9 @@ class Scene:
 
     def ball(self) -> Linf:
         """How far the working picture may move: more where it is busy, not at all where it is transparent."""
-        return self._ball(self.working)
-
-    def _ball(self, shown: Tensor) -> Linf:
         alpha = self.document.alpha
-        opacity = None if alpha is None else F.interpolate(alpha, size=shown.shape[-2:], mode="area")
-        return self._level.ball(shown, opacity=opacity)
+        opacity = None if alpha is None else F.interpolate(alpha, size=self.working.shape[-2:], mode="area")
+        return self._level.ball(self.working, opacity=opacity)
 
     def achromatic(self, loss: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
         """For grey documents, the loss of the change's grey part; others as they are."""
@@ -62,7 +60,17 @@ class Scene:
             change = change.mean(1, keepdim=True).expand(-1, 3, -1, -1)
         if self.scale < 1:
             change = F.interpolate(change, size=self.shown.shape[-2:], mode="bicubic")
-        return self._ball(self.shown).project(self.shown + change, self.shown) - self.shown
+        height = change.shape[-2]
+        bands = [self._bounded(change, top, min(top + _BAND, height)) for top in range(0, height, _BAND)]
+        return torch.cat(bands, dim=-2)
+
+    def _bounded(self, change: Tensor, top: int, bottom: int) -> Tensor:
+        """Rows of a change at full size, within the ball there; the rows around them decide what a place can hide."""
+        first, last = max(0, top - _HALO), bottom + _HALO
+        rows, inner = slice(first, last), slice(top - first, bottom - first)
+        x, alpha = self.shown[..., rows, :], self.document.alpha
+        ball = self._level.ball(x, opacity=None if alpha is None else alpha[..., rows, :])
+        return (ball.project(x + change[..., rows, :], x) - x)[..., inner, :]
 
     def pixels(self, change: Tensor) -> Tensor:
         """The document's pixels with a change of what is shown, (1, 3, H, W) in [0, 1]."""

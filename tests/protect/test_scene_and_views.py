@@ -93,6 +93,17 @@ def test_a_change_keeps_to_the_ball_at_full_size(draw):
     assert radius.max() <= LEVEL.texture.channel
 
 
+@pytest.mark.parametrize("band", [16, 33, 90])
+def test_bands_of_rows_leave_no_seams(draw, monkeypatch, band):
+    for mode in ("RGB", "RGBA"):
+        scene = scene_of(draw(100, 48, mode))
+        change = 5 * wobble(scene.working)
+        whole = scene.enlarged(change)
+        monkeypatch.setattr("cloak.scene._BAND", band)
+        torch.testing.assert_close(scene.enlarged(change), whole, rtol=0, atol=1e-6)
+        monkeypatch.undo()
+
+
 def test_a_large_picture_is_worked_on_at_a_trainers_size():
     """Several megapixels: few steps of the flagship on the working picture, and the way back to full size."""
     x = toy_picture(1300, 2100)
