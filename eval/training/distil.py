@@ -17,9 +17,9 @@ import json
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from kornia.filters import gaussian_blur2d
@@ -30,11 +30,11 @@ from torch import Tensor, nn
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "eval"), str(Path(__file__).parent)]
 
-from muon import Optimiser  # noqa: E402
-from pictures import PictureSampler, load_art, render_emoji  # noqa: E402
 
 from cloak.surrogates.tiny import TinyDecoder, TinyEncoder  # noqa: E402
 from cloak_eval.teachers import level_outputs, load_taef2, load_vaelight  # noqa: E402
+from training.optimisation import Optimiser, add_training_options, train  # noqa: E402
+from training.pictures import PictureSampler, load_art, render_emoji  # noqa: E402
 
 ENCODERS = {
     "flux2": {"channels": 64, "latent_channels": 32, "blocks": (3, 3, 3), "side_path": True},
@@ -140,34 +140,48 @@ def level_losses(levels: list[nn.Module], start: Tensor, hints: list[Tensor | No
 
 
 class Fit(ABC):
-    """A student and its optimiser; what a training step is, subclasses say."""
+    """A student and its optimiser; what a training step is, subclasses say.
 
-    def __init__(self, family: str, models: list[nn.Module], *, rate: float) -> None:
+    Args:
+        family: key of `ENCODERS`.
+        networks: the encoder and, where there is one, the decoder.
+        rate: peak learning rate of the convolutions.
+        start: folder of exported weights to go on from.
+    """
+
+    def __init__(self, family: str, networks: list[nn.Module], *, rate: float, start: Path | None = None) -> None:
         self.family = family
-        self.models = [model.to(memory_format=torch.channels_last) for model in models]
-        self.optimiser = Optimiser(self.models, rate=rate)
+        networks = [network.to(memory_format=torch.channels_last) for network in networks]
+        self.models = dict(zip(("encoder", "decoder"), networks, strict=False))
+        self.before = (0.0, 0) if start is None else load_start(start, family, self.models)
+        self.optimiser = Optimiser(networks, rate=rate)
 
     @abstractmethod
     def step(self, *, done: float) -> dict[str, float]:
         """Take one step; `done` is the share of the training that is over. Returns losses by name."""
 
-    def state(self) -> dict:
-        return {"models": [m.state_dict() for m in self.models], "optimiser": self.optimiser.state_dict()}
-
-    def load(self, state: dict) -> None:
-        for model, weights in zip(self.models, state["models"], strict=True):
-            model.load_state_dict(weights)
-        self.optimiser.load_state_dict(state["optimiser"])
+    def export(self, work: Path, numbers: dict[str, float]) -> None:
+        """fp16 safetensors with the architecture, and the training before and now, in the header's metadata."""
+        seconds, step = self.before[0] + numbers["seconds"], self.before[1] + int(numbers["step"])
+        for part, model in self.models.items():
+            tensors = {k: v.detach().to(torch.float16).contiguous() for k, v in model.state_dict().items()}
+            metadata = {
+                "architecture": json.dumps((ENCODERS if part == "encoder" else DECODERS)[self.family]),
+                "family": self.family,
+                "steps": str(step),
+                "seconds": str(int(seconds)),
+            }
+            save_file(tensors, work / f"{self.family}_{part}.safetensors", metadata=metadata)
 
 
 class Distillation(Fit):
     """The student, its optimiser and one training step."""
 
-    def __init__(self, family: str, teacher: Teacher, pool: AttackPool, *, pairs: int, rate: float) -> None:
+    def __init__(self, family: str, teacher: Teacher, pool: AttackPool, *, pairs: int, **settings: Any) -> None:
         self.teacher, self.pool, self.pairs = teacher, pool, pairs
         self.encoder = TinyEncoder(**ENCODERS[family])
         self.decoder = TinyDecoder(**DECODERS[family]) if family in DECODERS else None
-        super().__init__(family, [self.encoder] if self.decoder is None else [self.encoder, self.decoder], rate=rate)
+        super().__init__(family, [self.encoder] if self.decoder is None else [self.encoder, self.decoder], **settings)
 
     def _teach(self, x: Tensor, xp: Tensor) -> tuple[list, list, Tensor]:
         """Teacher's levels for clean and perturbed pictures, and the teacher's attack gradient on the latter."""
@@ -218,7 +232,7 @@ class Distillation(Fit):
                 nn.functional.cosine_similarity(student_gradient.flatten(1), teacher_gradient.flatten(1)).mean()
             )
         loss.backward()
-        nn.utils.clip_grad_norm_([p for m in self.models for p in m.parameters()], 1.0)
+        nn.utils.clip_grad_norm_([p for m in self.models.values() for p in m.parameters()], 1.0)
         self.optimiser.step(done=done)
         for row, index in enumerate(indices):
             on_teacher = visits[row].on_teacher or student_gradient is None
@@ -241,23 +255,10 @@ class Distillation(Fit):
         return error.mean(), {"cos": float(cosine.detach())}
 
 
-def export(family: str, models: list[nn.Module], folder: Path, *, seconds: float, step: int) -> None:
-    """fp16 safetensors with the architecture in the header's metadata."""
-    for part, model, configs in zip(("encoder", "decoder"), models, (ENCODERS, DECODERS), strict=False):
-        tensors = {k: v.detach().to(torch.float16).contiguous() for k, v in model.state_dict().items()}
-        metadata = {
-            "architecture": json.dumps(configs[family]),
-            "family": family,
-            "steps": str(step),
-            "seconds": str(int(seconds)),
-        }
-        save_file(tensors, folder / f"{family}_{part}.safetensors", metadata=metadata)
-
-
-def load_start(folder: Path, family: str, models: list[nn.Module]) -> tuple[float, int]:
+def load_start(folder: Path, family: str, models: dict[str, nn.Module]) -> tuple[float, int]:
     """Fill models from exported weights; blocks that those lack begin as the identity. Returns seconds and steps."""
     metadata: dict[str, str] = {}
-    for model, part in zip(models, ("encoder", "decoder"), strict=False):
+    for part, model in models.items():
         path = folder / f"{family}_{part}.safetensors"
         tensors = {name: value.float() for name, value in load_file(path).items()}
         missing, unexpected = model.load_state_dict(tensors, strict=False)
@@ -272,13 +273,10 @@ def load_start(folder: Path, family: str, models: list[nn.Module]) -> tuple[floa
 
 
 def add_sources(parser: argparse.ArgumentParser) -> None:
-    """The options that all training of students shares."""
+    """What all training of students learns from."""
     parser.add_argument("--art", type=Path, required=True, help="folder of artists' folders of JPEG pictures")
     parser.add_argument("--emoji", type=Path, nargs="*", default=[], help="unpacked @iconify-json packages")
     parser.add_argument("--weights", type=Path, required=True, help="folder of the teachers' safetensors")
-    parser.add_argument("--work", type=Path, required=True, help="state, log and exported weights go here")
-    parser.add_argument("--start", type=Path, help="folder of exported weights to go on from")
-    parser.add_argument("--seed", type=int, default=0)
 
 
 def picture_sampler(options: argparse.Namespace, generator: torch.Generator) -> PictureSampler:
@@ -286,52 +284,13 @@ def picture_sampler(options: argparse.Namespace, generator: torch.Generator) -> 
     return PictureSampler(load_art(options.art), emoji, art_share=0.65, generator=generator)
 
 
-def train(run: Fit, options: argparse.Namespace) -> None:
-    """Steps until the minutes are used up, over all calls together; state and weights are saved every five minutes.
-
-    Args:
-        run: the fit.
-        options: `work`, `minutes`, `start`.
-    """
-    options.work.mkdir(parents=True, exist_ok=True)
-    before = load_start(options.start, run.family, run.models) if options.start is not None else (0.0, 0)
-    seconds, step, state = 0.0, 0, options.work / "state.pt"
-    if state.exists():
-        saved = torch.load(state, weights_only=True)
-        run.load(saved)
-        seconds, step = saved["seconds"], saved["step"]
-
-    def save() -> None:
-        temporary = state.with_suffix(".tmp")
-        torch.save(run.state() | {"seconds": seconds, "step": step}, temporary)
-        temporary.rename(state)
-        export(run.family, run.models, options.work, seconds=seconds + before[0], step=step + before[1])
-
-    limit, last_save, sums = options.minutes * 60, seconds, Counter()
-    with (options.work / "log.jsonl").open("a") as log:
-        while seconds < limit:
-            begin = time.perf_counter()
-            sums.update(run.step(done=seconds / limit))
-            step, seconds = step + 1, seconds + time.perf_counter() - begin
-            if step % 25 == 0:
-                means = {name: round(value / 25, 4) for name, value in sums.items()}
-                log.write(json.dumps({"step": step, "seconds": round(seconds), **means}) + "\n")
-                log.flush()
-                sums.clear()
-            if seconds - last_save > 300:
-                save()
-                last_save = seconds
-    save()
-
-
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("family", choices=sorted(ENCODERS))
     add_sources(parser)
-    parser.add_argument("--minutes", type=float, default=80, help="computing time, over all runs together")
+    add_training_options(parser, minutes=80, rate=4e-3)
     parser.add_argument("--crop", type=int, default=192, help="training crop, pixels")
     parser.add_argument("--pairs", type=int, default=2, help="pairs of clean and perturbed crops per step")
-    parser.add_argument("--rate", type=float, default=4e-3, help="peak learning rate of the convolutions")
     return parser.parse_args()
 
 
@@ -341,7 +300,8 @@ def main() -> None:
     generator = torch.Generator().manual_seed(options.seed + int(time.time()))  # a resumed run sees new pictures
     pool = AttackPool(picture_sampler(options, generator), size=48, crop=options.crop, generator=generator)
     teacher = Teacher(options.family, options.weights)
-    train(Distillation(options.family, teacher, pool, pairs=options.pairs, rate=options.rate), options)
+    run = Distillation(options.family, teacher, pool, pairs=options.pairs, rate=options.rate, start=options.start)
+    train(run, options.work, minutes=options.minutes)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ The result, in DIR, is where `distil.py --start DIR` goes on, end to end. A stop
 
 import argparse
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from distil import (
@@ -23,12 +24,12 @@ from distil import (
     relative,
     seen_change,
     spread,
-    train,
 )
-from pictures import PictureSampler
 from torch import Tensor, nn
 
 from cloak.surrogates.tiny import TinyDecoder, TinyEncoder
+from training.optimisation import add_training_options, train
+from training.pictures import PictureSampler
 
 BATCHES = {64: 8, 32: 12, 16: 32}  # crops a step by side of the level's output: coarse levels are cheap
 
@@ -76,9 +77,9 @@ def forced_levels(encoder: TinyEncoder, decoder: TinyDecoder) -> Iterator[tuple[
 class Forcing(Fit):
     """The student, its optimiser and one training step of all levels."""
 
-    def __init__(self, family: str, maps: list[Tensor], *, rate: float, generator: torch.Generator) -> None:
+    def __init__(self, family: str, maps: list[Tensor], *, generator: torch.Generator, **settings: Any) -> None:
         encoder, decoder = TinyEncoder(**ENCODERS[family]), TinyDecoder(**DECODERS[family])
-        super().__init__(family, [encoder, decoder], rate=rate)
+        super().__init__(family, [encoder, decoder], **settings)
         self.maps, self.generator = maps, generator
         self.levels = list(forced_levels(encoder, decoder))
 
@@ -104,9 +105,8 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("family", choices=sorted(DECODERS))
     add_sources(parser)
-    parser.add_argument("--minutes", type=float, default=30, help="computing time after the features are collected")
+    add_training_options(parser, minutes=30, rate=0.01)
     parser.add_argument("--crops", type=int, default=2400, help="crops of 128 px; each takes 1.5 MB of memory")
-    parser.add_argument("--rate", type=float, default=0.01, help="peak learning rate of the convolutions")
     return parser.parse_args()
 
 
@@ -117,7 +117,8 @@ def main() -> None:
     maps = collect(
         picture_sampler(options, generator), Teacher(options.family, options.weights), generator, options.crops
     )
-    train(Forcing(options.family, maps, rate=options.rate, generator=generator), options)
+    run = Forcing(options.family, maps, generator=generator, rate=options.rate, start=options.start)
+    train(run, options.work, minutes=options.minutes)
 
 
 if __name__ == "__main__":

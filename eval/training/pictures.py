@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-__all__ = ["PictureSampler", "load_art", "render_emoji"]
+__all__ = ["PictureSampler", "icons_of", "load_art", "render_emoji"]
 
 EMOJI_SIZE = 256
 
@@ -24,7 +24,8 @@ def load_art(folder: Path) -> list[np.ndarray]:
     return [np.asarray(Image.open(path).convert("RGB")) for path in sorted(folder.rglob("*.jpg"))]
 
 
-def _icons(package: Path) -> Iterator[tuple[str, str]]:
+def icons_of(package: Path) -> Iterator[tuple[str, str]]:
+    """Name and SVG of every icon of an unpacked package."""
     data = json.loads((package / "icons.json").read_text())
     for name, icon in data["icons"].items():
         width, height = icon.get("width", data.get("width", 16)), icon.get("height", data.get("height", 16))
@@ -43,7 +44,7 @@ def render_emoji(
 
     pictures = []
     for package in packages:
-        icons = [(name, svg) for name, svg in _icons(package) if "skin-tone" not in name and "-tone" not in name]
+        icons = [(name, svg) for name, svg in icons_of(package) if "skin-tone" not in name and "-tone" not in name]
         order = torch.randperm(len(icons), generator=generator)[:per_package].tolist()
         for index in order:
             png = bytes(resvg_py.svg_to_bytes(svg_string=icons[index][1], width=size, height=size))

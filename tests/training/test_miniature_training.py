@@ -10,7 +10,7 @@ from torch import nn
 from training.miniature.autoencoder import loss_of, new_model
 from training.miniature.clip import contrastive_loss, unit
 from training.miniature.denoiser import LARGEST_RATIO, Steps, weights_of
-from training.miniature.optimisation import Optimiser, follow, learning_rate, train
+from training.optimisation import Optimiser, follow, learning_rate, train
 
 
 class _Line:
@@ -31,7 +31,7 @@ class _Line:
         self.optimiser.step(done=done)
         return {"loss": float(loss.detach())}
 
-    def export(self, work: Path) -> None:
+    def export(self, work: Path, numbers: dict[str, float]) -> None:  # noqa: ARG002
         (work / "exported").touch()
 
 

@@ -14,7 +14,7 @@ from diffusers import AutoencoderKL  # noqa: TID253
 from torch import Tensor
 
 from training.miniature.crops import CropSampler
-from training.miniature.optimisation import Optimiser, add_training_options, channels_last, sampling_seed, train
+from training.optimisation import Optimiser, add_training_options, channels_last, sampling_seed, train
 
 ARCHITECTURE = {
     "in_channels": 3,
@@ -79,7 +79,7 @@ class AutoencoderRun:
         return report
 
     @torch.no_grad()
-    def export(self, work: Path) -> None:
+    def export(self, work: Path, numbers: dict[str, float]) -> None:  # noqa: ARG002
         latent = self.model.encode(channels_last(2 * self.sampler.batch(SCALED_ON, 128) - 1)).latent_dist
         scaled(self.model, latent.mean, latent.std)
         self.model.save_pretrained(work / "vae")

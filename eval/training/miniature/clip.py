@@ -26,8 +26,8 @@ from transformers import (  # noqa: TID253
 )
 
 from training.miniature.data import SIZE, Entry, on_ground, read_captions
-from training.miniature.optimisation import Optimiser, add_training_options, sampling_seed, train
 from training.miniature.vocabulary import LENGTH, write_tokenizer
+from training.optimisation import Optimiser, add_training_options, sampling_seed, train
 
 TEXT = {"hidden_size": 128, "intermediate_size": 512, "num_hidden_layers": 4, "num_attention_heads": 4}
 VISION = {"hidden_size": 144, "intermediate_size": 576, "num_hidden_layers": 6, "num_attention_heads": 4}
@@ -131,7 +131,7 @@ class ClipRun:
         self.optimiser.step(done=done)
         return {"loss": float(loss.detach())}
 
-    def export(self, work: Path) -> None:
+    def export(self, work: Path, numbers: dict[str, float]) -> None:  # noqa: ARG002
         self.text.save_pretrained(work / "text_encoder")
         self.vision.save_pretrained(work / "image_encoder")
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from training.pictures import _icons
+from training.pictures import icons_of
 
 SIZE = 128
 SKIN_TONE = re.compile(r"(-(medium-light|medium-dark|light|medium|dark))+(-skin)?(-tone)?$")
@@ -78,7 +78,7 @@ def render(package: Path) -> Iterator[tuple[str, np.ndarray]]:
     """Name and (128, 128, 4) uint8 of every distinct icon."""
     import resvg_py
 
-    icons = dict(_icons(package))
+    icons = dict(icons_of(package))
     seen: set[bytes] = set()
     for name in without_skin_tones(list(icons)):
         png = bytes(resvg_py.svg_to_bytes(svg_string=icons[name], width=2 * SIZE, height=2 * SIZE))
@@ -91,7 +91,7 @@ def render(package: Path) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def emoji(packages: list[Path], victims: list[Path]) -> Iterator[tuple[Entry, np.ndarray]]:
-    spaced = {subject_of(name).replace(" ", ""): subject_of(name) for p in packages for name, _ in _icons(p)}
+    spaced = {subject_of(name).replace(" ", ""): subject_of(name) for p in packages for name, _ in icons_of(p)}
     for package in [*packages, *victims]:
         style = style_name(package)
         for name, pixels in render(package):

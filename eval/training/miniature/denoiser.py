@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from training.miniature.latents import FILE
-from training.miniature.optimisation import Optimiser, add_training_options, channels_last, follow, sampling_seed, train
+from training.optimisation import Optimiser, add_training_options, channels_last, follow, sampling_seed, train
 
 ARCHITECTURE = {
     "sample_size": 16,
@@ -110,7 +110,7 @@ class DenoiserRun:
         follow(self.average, self.unet, decay=self.steps.average_decay())
         return {"loss": float(loss.detach()), "mse": float(error.detach().mean())}
 
-    def export(self, work: Path) -> None:
+    def export(self, work: Path, numbers: dict[str, float]) -> None:  # noqa: ARG002
         self.average.save_pretrained(work / "unet")
 
 

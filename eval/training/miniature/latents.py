@@ -22,7 +22,7 @@ from transformers import CLIPTextModel, CLIPTokenizer  # noqa: TID253
 from training.miniature.autoencoder import scaled
 from training.miniature.clip import tokens_of
 from training.miniature.data import on_ground, read_captions
-from training.miniature.optimisation import channels_last
+from training.optimisation import channels_last
 
 BATCH = 32
 FILE = "latents.safetensors"

@@ -1,4 +1,4 @@
-"""Optimiser, learning-rate schedule and the time-boxed loop that all parts of the miniature share."""
+"""Optimiser, learning-rate schedule and the time-boxed loop that all training here shares."""
 
 import argparse
 import json
@@ -39,7 +39,7 @@ class Optimiser:
         chosen = {id(p) for p in wide}
         rest = [p for p in parameters if id(p) not in chosen]
         self.parts = [
-            Muon(wide, lr=rate, precision=torch.bfloat16),
+            Muon(wide, lr=rate),
             torch.optim.AdamW(rest, lr=rate / 10, betas=(0.9, 0.98), weight_decay=0.0),
         ]
         self.peaks = [rate, rate / 10]
@@ -63,14 +63,14 @@ class Optimiser:
 class Run(Protocol):
     """What `train` drives."""
 
-    models: dict[str, nn.Module]
+    models: dict[str, nn.Module]  # in the saved state
     optimiser: Optimiser
 
     def step(self, *, done: float) -> dict[str, float]:
         """One update; returns losses for the log."""
 
-    def export(self, work: Path) -> None:
-        """Write the weights as they would be used."""
+    def export(self, work: Path, numbers: dict[str, float]) -> None:
+        """Write the weights as they would be used; `numbers` are the seconds and steps so far."""
 
 
 def add_training_options(parser: argparse.ArgumentParser, *, minutes: float, rate: float) -> None:
@@ -78,7 +78,7 @@ def add_training_options(parser: argparse.ArgumentParser, *, minutes: float, rat
     parser.add_argument("--work", type=Path, required=True, help="state, log and weights go here")
     parser.add_argument("--minutes", type=float, default=minutes, help="processor time, over all calls together")
     parser.add_argument("--rate", type=float, default=rate, help="peak learning rate of Muon")
-    parser.add_argument("--start", type=Path, help="pipeline folder whose weights a new run begins with")
+    parser.add_argument("--start", type=Path, help="folder of weights that a new run begins with")
     parser.add_argument("--seed", type=int, default=0)
 
 
@@ -127,8 +127,9 @@ def train(run: Run, work: Path, *, minutes: float) -> None:
                 sums.clear()
                 last_log = step
             if seconds - last_save > SAVE_SECONDS or seconds >= limit:
-                save_state(state, run, seconds=seconds, step=step)
-                run.export(work)
+                numbers = {"seconds": seconds, "step": step}
+                save_state(state, run, **numbers)
+                run.export(work, numbers)
                 last_save = seconds
 
 
