@@ -5,6 +5,7 @@ References:
 """
 
 import math
+from collections import defaultdict
 
 import torch
 from torch import Tensor, nn
@@ -27,22 +28,37 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self) -> None:
         for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is None:
-                    continue
-                average = self.state[parameter].setdefault("momentum", torch.zeros_like(parameter))
-                average.lerp_(parameter.grad, 1 - group["momentum"])
-                update = parameter.grad.lerp(average, group["momentum"]).flatten(1)
-                direction = _orthogonalised(update.to(_PRECISION)).to(update)
+            updates = [self._update(parameter, group["momentum"]) for parameter in group["params"]]
+            for parameter, update in zip(group["params"], _all_orthogonalised(updates), strict=True):
                 scale = math.sqrt(max(1.0, update.shape[0] / update.shape[1]))
-                parameter.add_(direction.view_as(parameter), alpha=-group["lr"] * scale)
+                parameter.add_(update.to(parameter).reshape(parameter.shape), alpha=-group["lr"] * scale)
+
+    def _update(self, parameter: nn.Parameter, momentum: float) -> Tensor:
+        """The gradient with momentum (Nesterov's), as a matrix; zero for what had no gradient."""
+        average = self.state[parameter].setdefault("momentum", torch.zeros_like(parameter))
+        if parameter.grad is None:
+            return torch.zeros_like(parameter).flatten(1).to(_PRECISION)
+        average.lerp_(parameter.grad, 1 - momentum)
+        return parameter.grad.lerp(average, momentum).flatten(1).to(_PRECISION)
 
 
-def _orthogonalised(matrix: Tensor, iterations: int = 5) -> Tensor:
-    """Newton-Schulz iteration towards U V^T of the singular value decomposition."""
-    x = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
-    x = x / (x.norm() + 1e-7)
+def _all_orthogonalised(matrices: list[Tensor]) -> list[Tensor]:
+    """Matrices of one shape at once, which an accelerator does in the time of one."""
+    by_shape: dict[torch.Size, list[int]] = defaultdict(list)
+    for index, matrix in enumerate(matrices):
+        by_shape[matrix.shape].append(index)
+    results: dict[int, Tensor] = {}
+    for rows in by_shape.values():
+        results |= zip(rows, _orthogonalised(torch.stack([matrices[row] for row in rows])), strict=True)
+    return [results[index] for index in range(len(matrices))]
+
+
+def _orthogonalised(x: Tensor, iterations: int = 5) -> Tensor:
+    """Newton-Schulz iteration towards U V^T of the singular value decomposition, (N, rows, columns)."""
+    tall = x.shape[1] > x.shape[2]
+    x = x.mT if tall else x
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
     for _ in range(iterations):
-        gram = x @ x.T
+        gram = x @ x.mT
         x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
-    return x if matrix.shape[0] <= matrix.shape[1] else x.T
+    return x.mT if tall else x

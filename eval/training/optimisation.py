@@ -3,8 +3,8 @@
 import argparse
 import json
 import time
-from collections import Counter
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,8 +13,12 @@ from torch import Tensor, nn
 
 from training.muon import Muon
 
+Report = dict[str, float] | dict[str, Tensor]
+"""Losses of a step; tensors are read when they are logged, so that an accelerator is not waited for at every step."""
+
 NARROW = 12  # matrices with a side this small (from a picture, to a latent) are left to AdamW
 LOG_EVERY = 25
+CHECK_EVERY = 500
 SAVE_SECONDS = 300.0
 
 
@@ -66,7 +70,7 @@ class Run(Protocol):
     models: dict[str, nn.Module]  # in the saved state
     optimiser: Optimiser
 
-    def step(self, *, done: float) -> dict[str, float]:
+    def step(self, *, done: float) -> "Report":
         """One update; returns losses for the log."""
 
     def export(self, work: Path, numbers: dict[str, float]) -> None:
@@ -76,10 +80,19 @@ class Run(Protocol):
 def add_training_options(parser: argparse.ArgumentParser, *, minutes: float, rate: float) -> None:
     """The options that all parts share."""
     parser.add_argument("--work", type=Path, required=True, help="state, log and weights go here")
-    parser.add_argument("--minutes", type=float, default=minutes, help="processor time, over all calls together")
+    parser.add_argument(
+        "--minutes", type=float, default=minutes, help="processor time (on cuda: time), over all calls together"
+    )
     parser.add_argument("--rate", type=float, default=rate, help="peak learning rate of Muon")
     parser.add_argument("--start", type=Path, help="folder of weights that a new run begins with")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+
+
+def clock_for(device: str) -> Callable[[], float]:
+    """Seconds of processor time, so that other work on the machine does not shorten a training on the CPU; on an
+    accelerator the processor only waits, so seconds of time."""
+    return time.process_time if device == "cpu" else time.perf_counter
 
 
 def sampling_seed(options: argparse.Namespace) -> int:
@@ -97,31 +110,37 @@ def save_state(path: Path, run: Run, **numbers: float) -> None:
 
 
 def load_state(path: Path, run: Run) -> dict[str, float]:
-    saved = torch.load(path, weights_only=True)
+    saved = torch.load(path, weights_only=True, map_location="cpu")
     for name, model in run.models.items():
         model.load_state_dict(saved["models"][name])
     run.optimiser.load_state_dict(saved["optimiser"])
     return dict(saved["numbers"])
 
 
-def train(run: Run, work: Path, *, minutes: float) -> None:
+def train(
+    run: Run, work: Path, *, minutes: float, device: str = "cpu", check: Callable[[], dict[str, float]] | None = None
+) -> None:
     """Steps until the minutes are used up, over all calls together; state and weights are saved every five minutes.
 
-    Minutes are processor time, so that other work on the machine does not shorten the training.
+    What a minute is, `clock_for` says; `check` gives figures on held-out data for the log, now and then.
     A finished run given more minutes goes on at the rate that the longer schedule has at that point.
     """
+    torch.backends.cudnn.benchmark = device == "cuda"
     work.mkdir(parents=True, exist_ok=True)
     state, limit = work / "state.pt", minutes * 60
     numbers = load_state(state, run) if state.exists() else {"seconds": 0.0, "step": 0}
-    seconds, step, sums = numbers["seconds"], int(numbers["step"]), Counter[str]()
-    last_save, last_log = seconds, step
+    seconds, step, clock = numbers["seconds"], int(numbers["step"]), clock_for(device)
+    last_save, last_log, sums = seconds, step, defaultdict[str, Any](float)
     with (work / "log.jsonl").open("a") as log:
         while seconds < limit:
-            begin = time.process_time()
-            sums.update(run.step(done=seconds / limit))
-            step, seconds = step + 1, seconds + time.process_time() - begin
+            begin = clock()
+            for name, value in run.step(done=seconds / limit).items():
+                sums[name] += value
+            step, seconds = step + 1, seconds + clock() - begin
             if step % LOG_EVERY == 0:
-                means = {name: round(value / (step - last_log), 5) for name, value in sums.items()}
+                means = {name: round(float(value) / (step - last_log), 5) for name, value in sums.items()}
+                checked = check() if check and step % CHECK_EVERY == 0 else {}
+                means |= {name: round(value, 5) for name, value in checked.items()}
                 log.write(json.dumps({"step": step, "seconds": round(seconds), **means}) + "\n")
                 log.flush()
                 sums.clear()
@@ -136,8 +155,7 @@ def train(run: Run, work: Path, *, minutes: float) -> None:
 @torch.no_grad()
 def follow(average: nn.Module, model: nn.Module, *, decay: float) -> None:
     """Move an exponential moving average of the weights one step."""
-    for slow, fast in zip(average.parameters(), model.parameters(), strict=True):
-        slow.lerp_(fast, 1 - decay)
+    torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - decay)
 
 
 def channels_last(x: Tensor) -> Tensor:

@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -25,8 +24,8 @@ def works(tmp_path_factory: pytest.TempPathFactory) -> Path:
     text, vae = text_model(tokenizer), new_model()
     text.save_pretrained(root / "clip" / "text_encoder")
     vision_model().save_pretrained(root / "clip" / "image_encoder")
-    pictures = np.random.default_rng(0).integers(0, 256, (2, 128, 128, 4), dtype=np.uint8)
-    mean, deviation = posteriors(vae, pictures, np.arange(2))
+    pictures = torch.randint(0, 256, (2, 4, 128, 128), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    mean, deviation = posteriors(vae, pictures, torch.arange(2))
     factor = scaled(vae, mean, deviation)
     assert torch.isclose((factor * mean).var() + (factor * deviation).square().mean(), torch.ones(()), rtol=1e-3)
     vae.save_pretrained(root / "latents" / "vae")

@@ -21,6 +21,7 @@ from torch import Tensor
 from cloak import ProtectConfig, Protector
 from cloak.budgets import STRENGTHS
 from cloak.certificate import measure_visibility
+from cloak.device import resolve_device, working_dtype
 from cloak.effect import ModelEffect, measure_effect
 from cloak.image import read_picture
 from cloak.perceptual import low_frequency_rms, lpips
@@ -90,7 +91,8 @@ def run(options: argparse.Namespace) -> None:
 
 @functools.cache
 def _teacher(folder: Path) -> Surrogate:
-    surrogate = load_surrogate(str(folder)).to("cpu", torch.bfloat16)
+    device = resolve_device("auto")
+    surrogate = load_surrogate(str(folder)).to(device, working_dtype(device))
     surrogate.name = _TEACHER
     return surrogate
 

@@ -14,7 +14,6 @@ import shutil
 from collections import defaultdict
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import (  # noqa: TID253
@@ -25,13 +24,12 @@ from transformers import (  # noqa: TID253
     CLIPVisionModelWithProjection,
 )
 
-from training.miniature.data import SIZE, Entry, on_ground, read_captions
+from training.miniature.data import SIZE, Entry, on_ground, read_captions, read_pictures
 from training.miniature.vocabulary import LENGTH, write_tokenizer
 from training.optimisation import Optimiser, add_training_options, sampling_seed, train
 
 TEXT = {"hidden_size": 128, "intermediate_size": 512, "num_hidden_layers": 4, "num_attention_heads": 4}
 VISION = {"hidden_size": 144, "intermediate_size": 576, "num_hidden_layers": 6, "num_attention_heads": 4}
-BATCH = 128
 SHIFT = 8  # pixels that a picture is moved by at most, and its size changed by at most twice that
 
 
@@ -68,14 +66,17 @@ def contrastive_loss(images: Tensor, texts: Tensor, scale: Tensor, same: Tensor)
     return (nn.functional.cross_entropy(logits, goal) + nn.functional.cross_entropy(logits.T, goal)) / 2
 
 
-def prepared(pictures: np.ndarray, random: np.random.Generator) -> Tensor:
-    """(B, 3, 128, 128) in [-1, 1]: on a ground, flipped at random, moved and scaled a little."""
-    x = torch.from_numpy(np.stack([on_ground(p, random) for p in pictures])).permute(0, 3, 1, 2).float() / 127.5 - 1
-    if random.random() < 0.5:
-        x = x.flip(-1)
-    side = int(random.integers(SIZE, SIZE + 2 * SHIFT + 1))
-    x = nn.functional.interpolate(x, size=side, mode="bilinear", antialias=True)
-    top, left = random.integers(side - SIZE + 1, size=2)
+def prepared(pictures: Tensor, generator: torch.Generator) -> Tensor:
+    """(B, 3, 128, 128) in [-1, 1]: on a ground, flipped at random, moved and scaled a little.
+
+    Shape:
+        - pictures: (B, 4, 128, 128) uint8.
+    """
+    x = 2 * on_ground(pictures, generator) - 1
+    flip, grow, top, left = torch.rand(4, generator=generator).tolist()
+    side = SIZE + round(2 * SHIFT * grow)
+    x = nn.functional.interpolate(x.flip(-1) if flip < 0.5 else x, size=side, mode="bilinear", antialias=True)
+    top, left = (round(share * (side - SIZE)) for share in (top, left))
     return x[..., top : top + SIZE, left : left + SIZE]
 
 
@@ -90,9 +91,9 @@ class Temperature(nn.Module):
 class ClipRun:
     """Both towers, their optimiser and one training step."""
 
-    def __init__(self, data: Path, work: Path, *, rate: float, seed: int, start: Path | None = None) -> None:
-        self.entries = read_captions(data)
-        self.pictures = np.load(data / "pictures.npy", mmap_mode="r")
+    def __init__(self, options: argparse.Namespace, *, seed: int) -> None:
+        data, work, start = options.data, options.work, options.start
+        self.entries, self.pictures = read_captions(data), read_pictures(data, options.device)
         if start is None:
             captions = [e.caption for e in self.entries if e.split == "train"]
             self.tokenizer = write_tokenizer(captions, work / "tokenizer")
@@ -102,34 +103,48 @@ class ClipRun:
             self.tokenizer = CLIPTokenizer.from_pretrained(start / "tokenizer")
             self.text = CLIPTextModel.from_pretrained(start / "text_encoder").float()
             self.vision = CLIPVisionModelWithProjection.from_pretrained(start / "image_encoder").float()
-        self.temperature = Temperature()
-        self.tokens = tokens_of(self.tokenizer, [e.caption for e in self.entries])
-        self.random = np.random.default_rng(seed)
-        self.models = {"text": self.text, "vision": self.vision, "temperature": self.temperature}
-        self.optimiser = Optimiser(self.models.values(), rate=rate)
+        self.models = {"text": self.text, "vision": self.vision, "temperature": Temperature()}
+        for model in self.models.values():
+            model.to(options.device)
+        self.tokens = tokens_of(self.tokenizer, [e.caption for e in self.entries]).to(options.device)
+        self.generator, self.batch, self.device = torch.Generator().manual_seed(seed), options.batch, options.device
+        self.optimiser = Optimiser(self.models.values(), rate=options.rate)
         self.groups = self._rows_by_kind(self.entries)
 
-    def _rows_by_kind(self, entries: list[Entry]) -> list[np.ndarray]:
+    def _rows_by_kind(self, entries: list[Entry]) -> list[Tensor]:
         """Training rows: emoji, and art. Art has few captions, so a batch takes few of it."""
         rows: dict[str, list[int]] = defaultdict(list)
         for row, entry in enumerate(entries):
             if entry.split == "train":
                 rows[entry.kind].append(row)
-        return [np.array(rows[kind]) for kind in sorted(rows, reverse=True)]
+        return [torch.tensor(rows[kind]) for kind in sorted(rows, reverse=True)]
 
-    def step(self, *, done: float) -> dict[str, float]:
+    def _draw(self, rows: Tensor, count: int) -> Tensor:
+        return rows[torch.randint(len(rows), (count,), generator=self.generator)]
+
+    def step(self, *, done: float) -> dict[str, Tensor]:
         emoji, *others = self.groups
-        art = [self.random.choice(rows, BATCH // 16) for rows in others]
-        rows = np.concatenate([self.random.choice(emoji, BATCH - sum(map(len, art))), *art])
-        ids = self.tokens[torch.from_numpy(rows)]
-        with torch.autocast("cpu", torch.bfloat16):
-            images = self.vision(prepared(self.pictures[rows], self.random)).image_embeds
-            texts = self.text(ids).pooler_output
-        same = (ids[:, None] == ids[None]).all(-1)
-        loss = contrastive_loss(unit(images), unit(texts), self.temperature.value, same)
+        art = [self._draw(rows, self.batch // 16) for rows in others]
+        rows = torch.cat([self._draw(emoji, self.batch - sum(map(len, art))), *art])
+        loss = self._loss(rows, prepared(self.pictures[rows].to(self.device), self.generator))
         loss.backward()
         self.optimiser.step(done=done)
-        return {"loss": float(loss.detach())}
+        return {"loss": loss.detach()}
+
+    @torch.no_grad()
+    def held_out(self) -> dict[str, float]:
+        """Loss among pairs of subject and style that training does not see."""
+        rows = torch.tensor([row for row, entry in enumerate(self.entries) if entry.split == "test"])
+        pictures = 2 * on_ground(self.pictures[rows].to(self.device), torch.Generator().manual_seed(0)) - 1
+        return {"held_out_loss": float(self._loss(rows, pictures))}
+
+    def _loss(self, rows: Tensor, pictures: Tensor) -> Tensor:
+        ids = self.tokens[rows.to(self.device)]
+        with torch.autocast(self.device, torch.bfloat16):
+            images = self.models["vision"](pictures).image_embeds
+            texts = self.models["text"](ids).pooler_output
+        same = (ids[:, None] == ids[None]).all(-1)
+        return contrastive_loss(unit(images), unit(texts), self.models["temperature"].value, same)
 
     def export(self, work: Path, numbers: dict[str, float]) -> None:  # noqa: ARG002
         self.text.save_pretrained(work / "text_encoder")
@@ -139,11 +154,11 @@ class ClipRun:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder that data.py wrote")
+    parser.add_argument("--batch", type=int, default=128, help="pictures a step")
     add_training_options(parser, minutes=15, rate=0.01)
     options = parser.parse_args()
-    seed = sampling_seed(options)
-    run = ClipRun(options.data, options.work, rate=options.rate, seed=seed, start=options.start)
-    train(run, options.work, minutes=options.minutes)
+    run = ClipRun(options, seed=sampling_seed(options))
+    train(run, options.work, minutes=options.minutes, device=options.device, check=run.held_out)
 
 
 if __name__ == "__main__":

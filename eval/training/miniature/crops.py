@@ -1,10 +1,12 @@
 """Random crops of art and emoji for the autoencoder, at any size up to 128 px."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from training.miniature.data import read_captions
 
@@ -43,11 +45,29 @@ class CropSampler:
         return icon[..., :3] * alpha + self._ground(size) * (1 - alpha)
 
     def batch(self, count: int, size: int) -> Tensor:
-        """(count, 3, size, size) in [0, 1]."""
+        """(count, 3, size, size) uint8."""
         crops = []
         for _ in range(count):
             is_art = self.random.random() < self.art_share
             picture = self.art[self.random.integers(len(self.art))] if is_art else None
             crops.append(self._emoji(size) if picture is None else self._cut(picture, size))
-        x = torch.from_numpy(np.stack(crops).astype(np.float32)) / 255
-        return x.permute(0, 3, 1, 2)
+        return torch.from_numpy(np.stack(crops).round().astype(np.uint8)).permute(0, 3, 1, 2)
+
+
+class _Batches(IterableDataset[Tensor]):
+    """Batches without end; each worker draws its own."""
+
+    def __init__(self, sampler: CropSampler, count: int, size: int) -> None:
+        self.sampler, self.count, self.size = sampler, count, size
+
+    def __iter__(self) -> Iterator[Tensor]:
+        worker = get_worker_info()
+        if worker is not None:
+            self.sampler.random = np.random.default_rng(worker.seed)
+        while True:
+            yield self.sampler.batch(self.count, self.size)
+
+
+def batches(sampler: CropSampler, count: int, size: int, *, workers: int = 0) -> Iterator[Tensor]:
+    """Batches of the sampler, cut in other processes if there are workers."""
+    return iter(DataLoader(_Batches(sampler, count, size), batch_size=None, num_workers=workers))

@@ -3,16 +3,16 @@
     python -m training.miniature.latents --data DIR --vae DIR --clip DIR --work DIR
 
 Writes `latents.safetensors` with
-    mean, deviation (N, 4, 16, 16) of the posterior, times the scaling factor; caption (N,) row of its embedding;
+    mean, deviation (V, N, 4, 16, 16) of the posterior, times the scaling factor: every picture as it is and V - 1 times
+        flipped at random, moved and scaled a little;
+    caption (N,) row of its embedding; held_out (N,) whether the pair of subject and style is kept from training;
     captions (K, 32, 128) hidden states, the empty caption first;
-and `vae/`, the autoencoder with the scaling factor that makes latents of unit spread. Of emoji there is one latent, of
-art one of each crop. Only training pictures are in it.
+and `vae/`, the autoencoder with the scaling factor that makes latents of unit spread. No victim's picture is in it.
 """
 
 import argparse
 from pathlib import Path
 
-import numpy as np
 import torch
 from diffusers import AutoencoderKL  # noqa: TID253
 from safetensors.torch import save_file
@@ -20,25 +20,25 @@ from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer  # noqa: TID253
 
 from training.miniature.autoencoder import scaled
-from training.miniature.clip import tokens_of
-from training.miniature.data import on_ground, read_captions
+from training.miniature.clip import prepared, tokens_of
+from training.miniature.data import on_ground, read_captions, read_pictures
 from training.optimisation import channels_last
 
-BATCH = 32
+BATCH = 64
 FILE = "latents.safetensors"
 
 
 @torch.no_grad()
-def posteriors(vae: AutoencoderKL, pictures: np.ndarray, rows: np.ndarray) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of the latents of some rows, unscaled."""
-    random, means, deviations = np.random.default_rng(0), [], []
-    for start in range(0, len(rows), BATCH):
-        batch = np.stack([on_ground(p, random) for p in pictures[rows[start : start + BATCH]]])
-        x = torch.from_numpy(batch).permute(0, 3, 1, 2).float() / 127.5 - 1
-        with torch.autocast("cpu", torch.bfloat16):
+def posteriors(vae: AutoencoderKL, pictures: Tensor, rows: Tensor, *, variant: int = 0) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of the latents of some rows, unscaled; variant 0 is the pictures as they are."""
+    generator, means, deviations = torch.Generator().manual_seed(variant), [], []
+    for chosen in rows.split(BATCH):
+        batch = pictures[chosen].to(vae.device)
+        x = prepared(batch, generator) if variant else 2 * on_ground(batch, generator) - 1
+        with torch.autocast(x.device.type, torch.bfloat16):
             latent = vae.encode(channels_last(x)).latent_dist
-        means.append(latent.mean.float())
-        deviations.append(latent.std.float())
+        means.append(latent.mean.float().cpu())
+        deviations.append(latent.std.float().cpu())
     return torch.cat(means), torch.cat(deviations)
 
 
@@ -55,26 +55,31 @@ def main() -> None:
     parser.add_argument("--vae", type=Path, required=True, help="folder of the autoencoder")
     parser.add_argument("--clip", type=Path, required=True, help="work folder of clip.py")
     parser.add_argument("--work", type=Path, required=True, help="where the result goes")
+    parser.add_argument("--variants", type=int, default=4, help="latents of each picture")
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     entries = read_captions(options.data)
-    rows = np.array([row for row, entry in enumerate(entries) if entry.split == "train"])
+    rows = torch.tensor([row for row, entry in enumerate(entries) if entry.split != "victim"])
     captions = ["", *sorted({entries[row].caption for row in rows})]
     order = {caption: index for index, caption in enumerate(captions)}
     text = CLIPTextModel.from_pretrained(options.clip / "text_encoder")
     hidden = embedded(captions, CLIPTokenizer.from_pretrained(options.clip / "tokenizer"), text)
-    vae = AutoencoderKL.from_pretrained(options.vae).to(memory_format=torch.channels_last)
-    mean, deviation = posteriors(vae, np.load(options.data / "pictures.npy", mmap_mode="r"), rows)
+    vae = AutoencoderKL.from_pretrained(options.vae).to(options.device, memory_format=torch.channels_last)
+    pictures = read_pictures(options.data)
+    variants = [posteriors(vae, pictures, rows, variant=index) for index in range(options.variants)]
+    mean, deviation = (torch.stack(part).contiguous() for part in zip(*variants, strict=True))
     factor = scaled(vae, mean, deviation)
     vae.save_pretrained(options.work / "vae")
     tensors = {
         "mean": (mean * factor).half(),
         "deviation": (deviation * factor).half(),
         "caption": torch.tensor([order[entries[row].caption] for row in rows]),
+        "held_out": torch.tensor([entries[row].split == "test" for row in rows]),
         "captions": hidden.half(),
     }
     save_file(tensors, options.work / FILE)
-    print(f"{len(rows)} latents, {len(captions)} captions, scaling factor {factor:.4f}")
+    print(f"{len(rows)} pictures, {len(captions)} captions, scaling factor {factor:.4f}")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from training.miniature.data import SIZE, caption, on_ground, read_captions
+from training.miniature.data import SIZE, caption, on_ground, read_captions, read_pictures
 
 SIDES = {"whole": 128, "short_side_256": 256, "native": None}  # short side before the central 128 px are cut out
 SUBJECTS = ("grinning face", "dog", "red apple", "house", "airplane", "tulip")
@@ -76,12 +76,11 @@ def reconstruct(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _victims(data: Path, quality: Any) -> dict[str, list[float]]:
-    pictures, random = np.load(data / "pictures.npy", mmap_mode="r"), np.random.default_rng(0)
+    pictures, generator = read_pictures(data), torch.Generator().manual_seed(0)
     values: dict[str, list[float]] = defaultdict(list)
     for row, entry in enumerate(read_captions(data)):
         if entry.split == "victim" and row % 20 == 0:
-            x = torch.from_numpy(on_ground(pictures[row], random)).permute(2, 0, 1)[None].float() / 255
-            values[entry.style].append(quality(x))
+            values[entry.style].append(quality(on_ground(pictures[row : row + 1], generator)))
     return values
 
 
@@ -113,9 +112,7 @@ def retrieve(options: argparse.Namespace) -> dict[str, Any]:
     rows = [row for row, entry in enumerate(entries) if entry.split == "test"]
     captions = sorted({entries[row].caption for row in rows})
     goal = torch.tensor([captions.index(entries[row].caption) for row in rows])
-    pictures, random = np.load(options.data / "pictures.npy", mmap_mode="r"), np.random.default_rng(0)
-    batch = np.stack([on_ground(pictures[row], random) for row in rows])
-    x = torch.from_numpy(batch).permute(0, 3, 1, 2).float() / 127.5 - 1
+    x = 2 * on_ground(read_pictures(options.data)[rows], torch.Generator().manual_seed(0)) - 1
     vision = CLIPVisionModelWithProjection.from_pretrained(options.clip / "image_encoder").float()
     text = CLIPTextModel.from_pretrained(options.clip / "text_encoder").float()
     tokens = tokens_of(CLIPTokenizer.from_pretrained(options.clip / "tokenizer"), captions)
