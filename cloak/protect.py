@@ -48,6 +48,7 @@ Loss = Callable[[Tensor], Tensor]
 Measure = Callable[[Tensor], Visibility]
 Source = Path | str | bytes | Any
 _EXTENSIONS = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "tiff": ".tif", "avif": ".avif", "bmp": ".bmp"}
+_LARGE = 20_000_000  # parameters; tiny autoencoders have about one, full ones 80
 _FIXED_MEMORY = 1_200_000_000  # bytes: torch, weights and a megapixel picture
 
 
@@ -111,10 +112,14 @@ def protect(
     return result
 
 
+def _is_large(surrogate: Surrogate) -> bool:
+    """Whether the model is recomputed in the backward pass, because what it would keep fills a laptop's memory."""
+    return sum(parameter.numel() for parameter in surrogate.module.parameters()) > _LARGE
+
+
 def _activation_bytes(surrogate: Surrogate) -> int:
-    """What one gradient keeps for each pixel looked at, roughly: full-size autoencoders take ten times a tiny one."""
-    large = sum(parameter.numel() for parameter in surrogate.module.parameters()) > 20_000_000
-    return 40_000 if large else 3_000
+    """What one gradient keeps for each pixel looked at, roughly (docs/models.md has the full-size autoencoders)."""
+    return 10_000 if _is_large(surrogate) else 3_000
 
 
 class Protector:
@@ -134,7 +139,8 @@ class Protector:
         """The models that the configuration names, loaded on first use."""
         if self._surrogates is None:
             names = resolve_models(list(self.config.models))
-            self._surrogates = [load_surrogate(name).to(self.device, working_dtype(self.device)) for name in names]
+            loaded = [load_surrogate(name).to(self.device, working_dtype(self.device)) for name in names]
+            self._surrogates = [surrogate.checkpoint(_is_large(surrogate)) for surrogate in loaded]
         return self._surrogates
 
     def __call__(self, source: Source, output: Path | str | None = None, *, overwrite: bool = False) -> Result:

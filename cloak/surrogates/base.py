@@ -1,7 +1,8 @@
 """What every stand-in model promises: [0, 1] pictures of any size in, float32 out, gradients all the way."""
 
+import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import ClassVar, final
 
 import torch
@@ -87,6 +88,16 @@ class Surrogate(ABC):
         self.device, self.dtype = torch.device(device), dtype or self.dtype
         nn.Module.to(self.module, device=self.device, dtype=self.dtype)  # that of diffusers warns without a reason
         return self
+
+    @contextlib.contextmanager
+    def computing_in(self, dtype: torch.dtype) -> Iterator[None]:
+        """Encode and decode in another number format for a while; weights stay as they were rounded before."""
+        before = self.dtype
+        self.to(self.device, dtype)
+        try:
+            yield
+        finally:
+            self.to(self.device, before)
 
     @final
     def encode(self, x: Tensor) -> Tensor:

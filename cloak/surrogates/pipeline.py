@@ -1,6 +1,7 @@
 """A whole latent diffusion model from its diffusers folder: Stable Diffusion 1.5, 2.1, XL, or the miniature."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,12 @@ class PipelineSurrogate(Surrogate):
         for name in self._loaded:
             self._place(name)
         return self
+
+    @contextlib.contextmanager
+    def computing_in(self, dtype: torch.dtype) -> Iterator[None]:
+        """See `Surrogate.computing_in`; the autoencoder alone, since nothing else encodes or decodes."""
+        with self.autoencoder.computing_in(dtype):
+            yield
 
     def checkpoint(self, enabled: bool = True) -> Self:
         """See `Surrogate.checkpoint`; for the autoencoder and the denoiser."""

@@ -164,3 +164,12 @@ def test_the_verdict_promises_nothing(measured):
         assert "random noise" in text
         assert "cloak models pull" in text
     assert "stand-ins" not in verdict_for(0.0, [measured], all_embedded=False)
+
+
+def test_what_is_seen_is_measured_in_float32_whatever_the_attack_computed_in():
+    x, metric = PICTURES["soft"], lpips("alex")
+    rounded = toy_surrogate().to("cpu", torch.bfloat16)
+    exact = toy_surrogate().to("cpu", torch.bfloat16).to("cpu", torch.float32)  # the same weights
+    effects = [measure_effect(model, x, moved(x), metric=metric, battery="none") for model in (rounded, exact)]
+    assert effects[0] == effects[1]
+    assert next(rounded.module.parameters()).dtype == rounded.dtype == torch.bfloat16

@@ -1,5 +1,6 @@
 import hashlib
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -228,3 +229,11 @@ def test_where_the_output_goes(tmp_path, output, choice, expected):
     (tmp_path / "out").mkdir()
     planned = plan_output(tmp_path / "in/a.b.PNG", None if output is None else tmp_path / output, choice)
     assert planned == tmp_path / expected
+
+
+def test_large_models_are_recomputed_in_the_backward_pass(monkeypatch):
+    folder = str(Path(cloak.__file__).parent / "embedded" / "miniature" / "vae")
+    keeps = cloak.Protector(models=(folder,), device="cpu").surrogates[0]
+    monkeypatch.setattr(sys.modules["cloak.protect"], "_LARGE", 1_000_000)
+    recomputes = cloak.Protector(models=(folder,), device="cpu").surrogates[0]
+    assert [s.module.encoder.gradient_checkpointing for s in (keeps, recomputes)] == [False, True]

@@ -156,7 +156,9 @@ def _short(effect: ModelEffect) -> dict[str, Any]:
 
 
 def _save(out: Path, key: dict[str, Any], rows: dict[str, Any]) -> None:
-    write_json(EffectResult(key=key, summary=_summary(rows), provenance=provenance(), rows=rows), out)
+    write_json(
+        EffectResult(key=key, summary=_summary(rows), provenance=provenance(resolve_device("auto")), rows=rows), out
+    )
 
 
 def _summary(rows: dict[str, Any]) -> dict[str, Any]:
@@ -227,7 +229,8 @@ def run_large(options: argparse.Namespace) -> None:
         if model != "seconds"
     }
     summary = {"kept_at_512": kept}
-    write_json(EffectResult(key={}, summary=summary, provenance=provenance(), rows=rows), options.out)
+    here = provenance(resolve_device("auto"))
+    write_json(EffectResult(key={}, summary=summary, provenance=here, rows=rows), options.out)
 
 
 def _montage(paths: list[Path]) -> Image.Image:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel  # noqa: TID253
+from diffusers.models.attention_processor import AttnProcessor  # noqa: TID253
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -85,7 +86,10 @@ class DenoiserRun:
         self.caption, self.captions = tensors["caption"], tensors["captions"].float()
         self.rows, self.test_rows = (~tensors["held_out"]).nonzero()[:, 0], tensors["held_out"].nonzero()[:CHECKED, 0]
         self.unet = new_unet(self.captions.shape[-1], options.start).to(options.device)
+        if options.device == "cpu":
+            self.unet.set_attn_processor(AttnProcessor())  # plain products: torch's fused attention is slow on a CPU
         self.average = copy.deepcopy(self.unet).requires_grad_(False)
+        self.forward = torch.compile(self.unet) if options.compile else self.unet
         self.steps = Steps()
         self.models = {"unet": self.unet, "average": self.average, "steps": self.steps}
         self.optimiser = Optimiser([self.unet], rate=options.rate)
@@ -96,7 +100,7 @@ class DenoiserRun:
 
     def step(self, *, done: float) -> dict[str, Tensor]:
         drawn = torch.randint(len(self.rows), (self.batch,), generator=self.generator, device=self.device)
-        report = self._losses(self.unet, self.rows[drawn], self.generator, dropped=DROPPED)
+        report = self._losses(self.forward, self.rows[drawn], self.generator, dropped=DROPPED)
         report["loss"].backward()
         self.optimiser.step(done=done)
         follow(self.average, self.unet, decay=self.steps.average_decay())
@@ -110,7 +114,7 @@ class DenoiserRun:
         return {f"held_out_{name}": float(value) for name, value in report.items()}
 
     def _losses(
-        self, unet: UNet2DConditionModel, rows: Tensor, generator: torch.Generator, *, dropped: float
+        self, unet: nn.Module, rows: Tensor, generator: torch.Generator, *, dropped: float
     ) -> dict[str, Tensor]:
         """Weighted and plain squared error of v, for one variant of each row's latent."""
         draw = {"generator": generator, "device": self.device}
@@ -134,6 +138,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--latents", type=Path, required=True, help="folder that latents.py wrote")
     parser.add_argument("--batch", type=int, default=64, help="latents a step")
+    parser.add_argument("--compile", action="store_true", help="a third faster, after minutes of compiling")
     add_training_options(parser, minutes=120, rate=0.01)
     options = parser.parse_args()
     run = DenoiserRun(options, seed=sampling_seed(options))
