@@ -11,7 +11,7 @@ from cloak.objectives.encoder_untargeted import EncoderUntargeted
 from cloak.objectives.feature_interference import FeatureInterference
 from cloak.objectives.latent_contrast import LatentContrast
 from cloak.objectives.latent_style import LatentStyle
-from cloak.objectives.moving import MovingLoss
+from cloak.objectives.moving import Lessons, MovingLoss
 from cloak.objectives.multi_layer import MultiLayer
 from cloak.objectives.posterior_shift import PosteriorShift
 from cloak.objectives.prompt_contrast import PromptContrast
@@ -37,6 +37,7 @@ __all__ = [
     "FixedDraws",
     "LatentContrast",
     "LatentStyle",
+    "Lessons",
     "MovingLoss",
     "MultiLayer",
     "Objective",
