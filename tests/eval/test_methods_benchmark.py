@@ -1,19 +1,20 @@
 """The benchmark of all methods, on a toy model."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
-import pytest
 from PIL import Image
 
 from cloak.testing import toy_picture
 from cloak.toy_pipelines import write_toy_pipeline
+from cloak_eval.benchmarks import methods
 from cloak_eval.benchmarks.__main__ import main
 from cloak_eval.benchmarks.methods import MethodsResult
 from cloak_eval.benchmarks.tables import methods_table
 
 
-@pytest.mark.slow
-def test_rows_are_measured_once_and_tabulated(tmp_path):
+def test_rows_are_measured_once_and_tabulated(tmp_path, monkeypatch):
+    monkeypatch.setattr(methods, "ProcessPoolExecutor", lambda count, **_options: ThreadPoolExecutor(count))
     model = write_toy_pipeline(tmp_path / "toy", "miniature")
     (tmp_path / "art" / "artist").mkdir(parents=True)
     samples = (toy_picture(40, 48)[0].permute(1, 2, 0) * 255).byte().numpy()
