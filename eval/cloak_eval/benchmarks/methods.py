@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> None:
     """Every method that the model is able for, on every picture that is not finished."""
     surrogate = load_surrogate(options.model)
     settings = {name: getattr(options, name) for name in ("strength", "steps", "side")}
-    key = settings | {"model": surrogate.name, "weights": surrogate.sha256}
+    key = settings | {"model": surrogate.name, "weights": _weights(surrogate)}
     rows = _finished(options.out, key)
     names = [entry.name for entry in METHODS if entry.requires <= surrogate.capabilities]
     paths = _pictures(options.art, options.per_artist)
@@ -99,6 +99,17 @@ def run(options: argparse.Namespace) -> None:
             rows |= process.submit(_measure, job).result()
         record = MethodsResult(key=key, summary=_summary(rows), provenance=provenance(), rows=rows)
         write_json(record, options.out)
+
+
+def _weights(surrogate: Surrogate) -> dict[str, str | None]:
+    """sha256 of every part that a method may look through."""
+    if "denoise" in surrogate.capabilities:
+        surrogate.denoiser()
+    if "embed_text" in surrogate.capabilities:
+        surrogate.embed_text(["a picture"])
+    if "embed_image" in surrogate.capabilities:
+        surrogate.embed_image(torch.zeros(1, 3, 8, 8))
+    return {"autoencoder": surrogate.sha256, **getattr(surrogate, "part_hashes", {})}
 
 
 def _pictures(folder: Path, per_artist: int) -> list[tuple[str, Path]]:
