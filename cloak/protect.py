@@ -166,7 +166,7 @@ class _Run:
         self.overwrite = overwrite
         self.level: StrengthLevel = STRENGTHS[self.config.strength]
         self.effort: EffortLevel = EFFORTS[self.config.effort]
-        self.method: Method = METHODS.get(self.config.method).value()
+        self.method: Method = METHODS.get(self.config.method).value(seed=self.config.seed)
         self.generator = torch.Generator().manual_seed(self.config.seed)
         self.begin = time.perf_counter()
         self.taken = 0
@@ -196,6 +196,7 @@ class _Run:
         scene = Scene(document, level=self.level)
         yield self._step("models", message="loading models")
         surrogates = self.protector.surrogates
+        self._check_models(surrogates)
         yield self._step("prepare", message="looking at the original")
         target = self._target(scene)
         loss = self._loss(scene, surrogates, target)
@@ -211,6 +212,16 @@ class _Run:
         result = self._certified(scene, data, shown, target)
         yield self._step("write", message="writing")
         yield self._step("done", result=self._write(result))
+
+    def _check_models(self, surrogates: list[Surrogate]) -> None:
+        """A method whose needs no model meets would leave nothing but noise."""
+        needs = METHODS.get(self.config.method).requires
+        if not any(needs <= surrogate.capabilities for surrogate in surrogates):
+            raise UsageError(
+                f"The method {self.config.method!r} needs a model that can {', '.join(sorted(needs))}; "
+                f"{', '.join(surrogate.name for surrogate in surrogates)} cannot. Take a whole latent diffusion model: "
+                "--models miniature, a diffusers folder, or sd15 after `cloak models pull sd15`."
+            )
 
     def _step(self, stage: Any, **fields: Any) -> Step:
         return Step(stage, seconds=time.perf_counter() - self.begin, source=self.path, **fields)

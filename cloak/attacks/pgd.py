@@ -36,14 +36,15 @@ class PGDConfig(BaseModel):
     smoothing: float = Field(
         default=1.0, ge=0, le=8, description="Gaussian blur of the gradient, pixels at 512 px short side; 0 for none."
     )
+    decay: float = Field(default=0.8, ge=0, le=1, description="Share by which the step length falls until the end.")
     patience: int = Field(default=0, ge=0, description="Stop after this many steps without progress; 0 for never.")
 
 
 class PGD(Attack):
     """Sign-momentum or Adam steps inside a weighted L-infinity ball.
 
-    The step length falls linearly to a fifth. With a stochastic loss the last picture is the best estimate of the
-    optimum (its momentum averages over many draws), so "best so far" is the last one.
+    The step length falls linearly, to a fifth by default. With a stochastic loss the last picture is the best estimate
+    of the optimum (its momentum averages over many draws), so "best so far" is the last one.
 
     Args:
         budget: the ball.
@@ -69,7 +70,7 @@ class PGD(Attack):
                 values = loss(x)
                 (gradient,) = torch.autograd.grad(values.sum(), x)
             direction = state.direction(_smoothed(gradient, config.smoothing))
-            rate = config.travel / config.steps * (1 - 0.8 * index / config.steps)
+            rate = config.travel / config.steps * (1 - config.decay * index / config.steps)
             x = self.budget.project(x.detach() - rate * self.budget.radius * direction, x0)
             value = float(values.detach().mean())
             yield AttackStep(index + 1, config.steps, value, float((x - x0).abs().max()), x)

@@ -2,8 +2,10 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from cloak.attacks import PGDConfig
@@ -12,15 +14,42 @@ from cloak.surrogates import Surrogate
 from cloak.targets import Target
 from cloak.transforms import Transform
 
-__all__ = ["METHODS", "Loss", "Method"]
+__all__ = ["METHODS", "Loss", "Method", "Published"]
 
 Loss = Callable[[Tensor], Tensor]
 
 
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What a paper (or its released code, where the paper is silent) says, on a scale of 0 to 255.
+
+    Args:
+        linf: bound on each channel.
+        steps: of the optimiser.
+        step: length of one, on the same scale.
+        parts: the loss in a few words, with the parts used here.
+        note: on the bound, where it is not one of L-infinity.
+    """
+
+    linf: float
+    steps: int
+    step: float
+    parts: str
+    note: str = ""
+
+
 class Method(ABC):
-    """What a published protection, or ours, comes down to."""
+    """What a published protection, or ours, comes down to.
+
+    Args:
+        seed: of `generator`, the source of all chance within the loss.
+    """
 
     needs_target: ClassVar[bool] = False
+    published: ClassVar[Published | None] = None
+
+    def __init__(self, *, seed: int = 0) -> None:
+        self.generator = torch.Generator().manual_seed(seed)
 
     @abstractmethod
     def loss(self, surrogate: Surrogate, original: Tensor, target: Target | None) -> Loss | None:

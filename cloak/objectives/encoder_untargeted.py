@@ -13,7 +13,7 @@ __all__ = ["EncoderUntargeted"]
 @OBJECTIVES.register(
     "encoder_untargeted",
     summary="the latent moves away from the original's",
-    reference="Li et al. 2024 (PID), ICML, arXiv 2406.07389, mean term",
+    reference="Li et al. 2024 (PID), ICML, arXiv 2406.15305, mean term",
     licence="none",
     requires=frozenset({"encode"}),
 )

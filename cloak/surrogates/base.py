@@ -67,6 +67,18 @@ class Surrogate(ABC):
         """Noisy scaled latent; only with the capability "denoise"."""
         raise NotImplementedError
 
+    def _denoiser(self) -> nn.Module:
+        """The network itself; only with the capability "denoise"."""
+        raise NotImplementedError
+
+    def _with_denoiser(self, network: nn.Module) -> Self:
+        """A twin with another denoising network; only with the capability "denoise"."""
+        raise NotImplementedError
+
+    def _posterior(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The latent, and the logarithm of its variance where the encoder says it, of a padded picture."""
+        return self._encode(x), None
+
     def _embed_text(self, prompts: list[str]) -> TextEmbedding:
         """Embedded prompts; only with the capability."""
         raise NotImplementedError
@@ -109,6 +121,13 @@ class Surrogate(ABC):
         """
         self._require("encode")
         return self._encode(self._prepare(x)).float()
+
+    @final
+    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Mean as `encode` gives it, and log variance (before scaling), None where the encoder has no variance."""
+        self._require("encode")
+        mean, log_variance = self._posterior(self._prepare(x))
+        return mean.float(), None if log_variance is None else log_variance.float()
 
     @final
     def decode(self, z: Tensor, size: tuple[int, int] | None = None) -> Tensor:
@@ -157,6 +176,18 @@ class Surrogate(ABC):
         self._check_timestep(z, timestep)
         text = text.to(self.device).expand(len(z))
         return self._denoise(z.to(self.device).float(), timestep.to(self.device), text).float()
+
+    @final
+    def denoiser(self) -> nn.Module:
+        """The network that denoises, as it is loaded: UNet2DConditionModel where it comes from diffusers."""
+        self._require("denoise")
+        return self._denoiser()
+
+    @final
+    def with_denoiser(self, network: nn.Module) -> Self:
+        """The same model with `network` (float32, on this device) as its denoiser; everything else is shared."""
+        self._require("denoise")
+        return self._with_denoiser(network)
 
     @final
     def embed_text(self, prompts: Sequence[str]) -> TextEmbedding:

@@ -6,8 +6,6 @@ and AutoencoderTiny (TAESD and its kin). What differs between them is read from 
 
 import functools
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -17,6 +15,7 @@ from typing_extensions import Self
 
 from cloak.surrogates.base import Surrogate
 from cloak.surrogates.latents import LatentScale, patchify, unpatchify
+from cloak.surrogates.recording import recorded_outputs
 
 __all__ = ["DiffusersAutoencoder", "from_model_range", "latent_scale", "posterior_mean", "to_model_range"]
 
@@ -78,22 +77,6 @@ def _feature_modules(encoder: nn.Module) -> list[nn.Module]:
     return [*blocks, middle] if isinstance(middle, nn.Module) else blocks
 
 
-@contextmanager
-def _recorded(modules: list[nn.Module]) -> Iterator[list[Tensor]]:
-    """Collects what `modules` put out while the block runs, in the order of their calls."""
-    outputs: list[Tensor] = []
-
-    def record(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
-        outputs.append(output)
-
-    handles = [module.register_forward_hook(record) for module in modules]
-    try:
-        yield outputs
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
 def _checkpoint_residuals(module: nn.Module, *, enabled: bool) -> None:
     """Recompute residual blocks one by one as well; diffusers' own unit, three of them, needs much more."""
     from diffusers.models.resnet import ResnetBlock2D
@@ -140,8 +123,17 @@ class DiffusersAutoencoder(Surrogate):
         return self
 
     def _encode(self, x: Tensor) -> Tensor:
-        picture = to_model_range(x).to(self.dtype)
-        raw = posterior_mean(self.module.encode(self._to_layout(picture)))  # type: ignore[operator]
+        return self._scaled(posterior_mean(self._encoded(x)))
+
+    def _posterior(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        output = self._encoded(x)
+        variance = getattr(getattr(output, "latent_dist", None), "logvar", None)
+        return self._scaled(posterior_mean(output)), None if variance is None else self._from_layout(variance)
+
+    def _encoded(self, x: Tensor) -> Any:
+        return self.module.encode(self._to_layout(to_model_range(x).to(self.dtype)))  # type: ignore[operator]
+
+    def _scaled(self, raw: Tensor) -> Tensor:
         return self.latent_scale.scale(patchify(self._from_layout(raw).float(), self.patch))
 
     def _decode(self, z: Tensor) -> Tensor:
@@ -153,7 +145,7 @@ class DiffusersAutoencoder(Surrogate):
         return from_model_range(self._from_layout(picture).float())
 
     def _features(self, x: Tensor) -> list[Tensor]:
-        with _recorded(_feature_modules(self.module.encoder)) as outputs:  # type: ignore[arg-type]
+        with recorded_outputs(_feature_modules(self.module.encoder)) as outputs:  # type: ignore[arg-type]
             latent = self._encode(x)
         return [*map(self._from_layout, outputs), latent]
 

@@ -1,6 +1,7 @@
 """A whole latent diffusion model from its diffusers folder: Stable Diffusion 1.5, 2.1, XL, or the miniature."""
 
 import contextlib
+import copy
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -130,7 +131,7 @@ class PipelineSurrogate(Surrogate):
 
     def _denoise(self, z: Tensor, timestep: Tensor, text: TextEmbedding) -> Tensor:
         assert self._schedule is not None  # the capability was checked
-        unet = self._part("unet", lambda: load_unet(self.folder, self.dtype)).module
+        unet: Any = self._denoiser()
         added = None
         if unet.config.addition_embed_type == "text_time":  # SDXL is also told the size it should look like
             height, width = (side * self.downscale for side in z.shape[-2:])
@@ -139,6 +140,19 @@ class PipelineSurrogate(Surrogate):
         tokens = text.tokens.to(self.dtype)
         output = unet(z.to(self.dtype), timestep, encoder_hidden_states=tokens, added_cond_kwargs=added).sample
         return self._schedule.noise_in(output.float(), z, timestep)
+
+    def _denoiser(self) -> nn.Module:
+        network: nn.Module = self._part("unet", lambda: load_unet(self.folder, self.dtype)).module
+        return network
+
+    def _with_denoiser(self, network: nn.Module) -> Self:
+        twin = copy.copy(self)
+        twin.dtype = torch.float32  # of the denoiser; small training steps are lost in half precision
+        twin._loaded = {**self._loaded, "unet": LoadedPart(network, self._loaded["unet"].sha256)}
+        return twin
+
+    def _posterior(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        return self.autoencoder._posterior(x)
 
     def _embed_text(self, prompts: list[str]) -> TextEmbedding:
         towers = [self._part("text_encoder", lambda: load_text_tower(self.folder, 0))]

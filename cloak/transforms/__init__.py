@@ -2,7 +2,9 @@
 
 from cloak.transforms.base import TRANSFORMS, Parameters, Transform
 from cloak.transforms.blur import Blur
+from cloak.transforms.crop import Crop
 from cloak.transforms.expectation import ExpectationOverTransforms
+from cloak.transforms.flip import Flip
 from cloak.transforms.identity import Identity
 from cloak.transforms.jpeg import JPEG
 from cloak.transforms.noise import Noise
@@ -12,7 +14,9 @@ __all__ = [
     "JPEG",
     "TRANSFORMS",
     "Blur",
+    "Crop",
     "ExpectationOverTransforms",
+    "Flip",
     "Identity",
     "Noise",
     "Parameters",

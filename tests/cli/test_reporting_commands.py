@@ -10,6 +10,7 @@ from cloak import __version__
 from cloak.cli import engine
 from cloak.errors import ModelError
 from cloak.image import PROHIBITED_TRAINING, encode_picture, read_picture
+from cloak.methods import METHODS
 from cloak.registry import Registry
 
 
@@ -62,11 +63,14 @@ def test_models_verify(models, cloak_command, monkeypatch):
 
 def test_methods_list(cloak_command, monkeypatch):
     registry = Registry("method", "json")
-    registry.register("mist", summary="Texture target", reference="Liang 2023", licence="GPL-3.0")(object)
+    registry.register("mist", summary="Texture target", reference="Liang 2023", licence="GPL-3.0")(
+        METHODS.get("photoguard").value
+    )
     monkeypatch.setattr(engine, "methods", lambda: registry)
     assert "Liang 2023" in cloak_command("methods", "list").out
     (row,) = cloak_command("methods", "list", "--json").rows
     assert (row["name"], row["licence"], row["extra"]) == ("mist", "GPL-3.0", None)
+    assert (row["published"]["linf"], row["published"]["steps"]) == (15.3, 200)
 
 
 def test_doctor(models, cloak_command, folder):

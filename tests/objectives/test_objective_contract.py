@@ -4,9 +4,11 @@ import torch
 from cloak.attacks import PGD, PGDConfig
 from cloak.budgets import Linf
 from cloak.errors import UnknownNameError, UsageError
-from cloak.objectives import OBJECTIVES, DecodedUntargeted, WeightedSum
+from cloak.objectives import OBJECTIVES, DecodedUntargeted, ScoreDistillation, WeightedSum
+from cloak.surrogates import load_surrogate
 from cloak.targets import Target, painted_style
 from cloak.testing import toy_picture, toy_surrogate
+from cloak.toy_pipelines import write_toy_pipeline
 
 SIZES = [(48, 64), (33, 47), (8, 9)]
 
@@ -16,9 +18,19 @@ def kind(request):
     return OBJECTIVES.get(request.param).value
 
 
+@pytest.fixture(scope="module", autouse=True)
+def pipeline(tmp_path_factory):
+    """A whole model, for objectives that an autoencoder is not enough for."""
+    build.folder = write_toy_pipeline(tmp_path_factory.mktemp("toy") / "miniature", "miniature")
+
+
+def model_for(kind):
+    return toy_surrogate() if kind.requires <= {"encode", "decode"} else load_surrogate(build.folder)
+
+
 def build(kind, original, surrogate=None, target=None):
     target = (target or painted_style("mosaic")) if kind.needs_target else None
-    return kind(surrogate or toy_surrogate(), original, target=target)
+    return kind(surrogate or model_for(kind), original, target=target)
 
 
 def near(original, seed=1):
@@ -67,6 +79,8 @@ def test_the_value_depends_on_nothing_but_the_picture(kind):
 
 
 def test_a_few_steps_lower_it_further_than_noise_does(kind):
+    if kind is ScoreDistillation:
+        pytest.skip("its gradient leaves out a part, so its value need not fall; see test_denoiser_objectives.py")
     original = toy_picture(48, 64)
     loss = build(kind, original)
     attack = PGD(Linf(8 / 255), config=PGDConfig(steps=6), generator=torch.Generator().manual_seed(0))
@@ -78,22 +92,29 @@ def test_a_few_steps_lower_it_further_than_noise_does(kind):
 
 
 class Counted:
-    """Counts how often and on how many pictures a surrogate is used."""
+    """Counts how often and on how many pictures a surrogate's hook is used."""
 
-    def __init__(self, surrogate, monkeypatch):
+    def __init__(self, surrogate, hook, monkeypatch):
         self.pictures = 0
-        features = surrogate._features
+        called = getattr(surrogate, hook)
 
         def counted(x):
             self.pictures += len(x)
-            return features(x)
+            return called(x)
 
-        monkeypatch.setattr(surrogate, "_features", counted)
+        monkeypatch.setattr(surrogate, hook, counted)
+
+
+def entrance(kind):
+    """The hook through which such an objective looks at a picture."""
+    if "encode" not in kind.requires:
+        return "_embed_image"
+    return "_encode" if "denoise" in kind.requires else "_features"
 
 
 def test_what_depends_on_the_original_alone_is_computed_once(kind, monkeypatch):
-    surrogate = toy_surrogate()
-    counted = Counted(surrogate, monkeypatch)
+    surrogate = model_for(kind)
+    counted = Counted(surrogate, entrance(kind), monkeypatch)
     original = toy_picture(48, 64)
     loss = build(kind, original, surrogate)
     assert counted.pictures <= 2
@@ -115,19 +136,20 @@ def test_a_target_that_is_the_picture_itself_gives_finite_values(kind):
 
 def test_a_missing_capability_is_named(kind):
     lacking = toy_surrogate(name="half", decodes=False)
-    if "decode" not in kind.requires:
+    missing = sorted(kind.requires - {"encode"})
+    if not missing:
         assert build(kind, toy_picture(), lacking)(near(toy_picture())).isfinite().all()
         return
-    with pytest.raises(UsageError, match=f"{kind.__name__} needs decode, which half cannot do"):
+    with pytest.raises(UsageError, match=f"{kind.__name__} needs {', '.join(missing)}, which half cannot do"):
         build(kind, toy_picture(), lacking)
 
 
 def test_a_missing_target_is_named(kind):
     if kind.needs_target:
         with pytest.raises(UsageError, match=f"{kind.__name__} needs a target style"):
-            kind(toy_surrogate(), toy_picture())
+            kind(model_for(kind), toy_picture())
     else:
-        assert kind(toy_surrogate(), toy_picture()).target is None
+        assert kind(model_for(kind), toy_picture()).target is None
 
 
 def test_entries_say_the_same_as_their_classes(kind):
@@ -140,9 +162,8 @@ def test_entries_say_the_same_as_their_classes(kind):
 
 def test_objectives_towards_a_target_begin_at_one_and_reach_zero_there():
     original, target = toy_picture(64, 64), painted_style("waves")
-    for entry in OBJECTIVES:
-        if not entry.value.needs_target:
-            continue
+    for name in ("decoded_style", "encoder_target", "latent_style", "multi_layer"):
+        entry = OBJECTIVES.get(name)
         loss = entry.value(toy_surrogate(), original, target=target)
         assert float(loss(original)) == pytest.approx(1, abs=1e-3), entry.name
         if entry.name != "decoded_style":  # which compares what is seen with the target itself

@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from cloak.methods import METHODS
 from cloak_eval.benchmarks.effect import EffectResult
+from cloak_eval.benchmarks.methods import MethodsResult
 from cloak_eval.benchmarks.speed import SpeedReport
 
-__all__ = ["add_parser", "effect_by_picture", "effect_summary", "run", "speed_table"]
+__all__ = ["add_parser", "effect_by_picture", "effect_summary", "methods_table", "recipes_table", "run", "speed_table"]
 
 _REMAINS = {
     "jpeg 75": "JPEG 75",
@@ -26,7 +28,7 @@ _Effect = dict[str, Any]
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand `tables`."""
     parser = subparsers.add_parser("tables", help="print result files as the tables of README and docs")
-    parser.add_argument("files", type=Path, nargs="+", help="effect-*.json and speed.json")
+    parser.add_argument("files", type=Path, nargs="+", help="effect-*.json, methods-*.json and speed.json")
     parser.set_defaults(run=run)
 
 
@@ -39,6 +41,11 @@ def run(options: argparse.Namespace) -> None:
 def _tables(file: Path) -> Iterator[str]:
     if file.name.startswith("speed"):
         yield speed_table(SpeedReport.model_validate_json(file.read_bytes()))
+        return
+    if file.name.startswith("methods"):
+        methods = MethodsResult.model_validate_json(file.read_bytes())
+        yield recipes_table(methods)
+        yield methods_table(methods)
         return
     result = EffectResult.model_validate_json(file.read_bytes())
     yield effect_summary(result)
@@ -81,6 +88,37 @@ def speed_table(report: SpeedReport) -> str:
             figures = [f"{row.megapixels:.0f}", f"{row.seconds:.0f}", f"{row.seconds_per_megapixel:.1f}", memory]
             lines.append(_line([f"`{row.effort}`", *figures]))
     return "\n".join(lines)
+
+
+def recipes_table(result: MethodsResult) -> str:
+    """Every recipe: what it is made of, what its paper says, and what one step cost in this run."""
+    lines = [_line(["method", "parts", "published at", "reference", "seconds a step"]), _rule(5)]
+    for entry in METHODS:
+        paper, row = entry.value.published, result.summary.get(entry.name)
+        numbers = "" if paper is None else f"{paper.linf:g}/255, {paper.steps} x {paper.step:g}"
+        note = f" ({paper.note})" if paper and paper.note else ""
+        cost = f"{row['seconds'] / result.key['steps']:.2f}" if row and entry.requires else ""
+        cells = [f"`{entry.name}`", paper.parts if paper else entry.summary, numbers + note, entry.reference or "ours"]
+        lines.append(_line([*cells, cost or ("not measured" if entry.requires else "no steps")]))
+    return "\n".join(lines)
+
+
+def methods_table(result: MethodsResult) -> str:
+    """Medians by method; behind each figure, in brackets, that of noise with the same LPIPS."""
+    heads = ["method", "LPIPS", "seen shift", "pull", "denoising loss", "text shift", "seconds", "memory"]
+    lines = [_line(heads), _rule(len(heads))]
+    for name, row in result.summary.items():
+        pairs = [_pair(row, "seen_shift", "{:.4f}"), _pair(row, "pull", "{:.3f}")]
+        pairs += [_pair(row, "denoising_change", "{:+.1%}"), _pair(row, "text_shift", "{:+.3f}")]
+        cost = [f"{row['seconds']:.1f}", f"{row['peak_memory_bytes'] / 1e9:.2f} GB"]
+        lines.append(_line([f"`{name}`", f"{row['lpips']:.4f}", *pairs, *cost]))
+    return "\n".join(lines)
+
+
+def _pair(row: dict[str, float], key: str, shown: str) -> str:
+    if key not in row:
+        return "not measured"
+    return f"{shown.format(row[key])} ({shown.format(row[f'{key}_noise'])})"
 
 
 def _models(result: EffectResult) -> list[str]:
