@@ -1,0 +1,6 @@
+"""Whose style came out, how good it looks and how visible the cloak is, each figure with its uncertainty."""
+
+from cloak_eval.metrics.classifier import ClassifierReport, StyleClassifier, train_style_classifier
+from cloak_eval.metrics.features import style_features
+
+__all__ = ["ClassifierReport", "StyleClassifier", "style_features", "train_style_classifier"]
