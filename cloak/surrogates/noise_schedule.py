@@ -45,19 +45,20 @@ class NoiseSchedule:
 
     def add(self, z: Tensor, noise: Tensor, timestep: Tensor) -> Tensor:
         """z_t of a clean latent; `z` and `noise` (B, C, h, w), `timestep` (B,) in [0, timesteps)."""
-        signal, spread = self._factors(z, timestep)
+        signal, spread = self.factors(z, timestep)
         return signal * z + spread * noise
 
     def noise_in(self, output: Tensor, z: Tensor, timestep: Tensor) -> Tensor:
         """The noise that the network saw in z_t, from its output; all (B, C, h, w)."""
-        signal, spread = self._factors(z, timestep)
+        signal, spread = self.factors(z, timestep)
         if self.prediction == "epsilon":
             return output
         if self.prediction == "v_prediction":
             return signal * output + spread * z
         return (z - signal * output) / spread
 
-    def _factors(self, z: Tensor, timestep: Tensor) -> tuple[Tensor, Tensor]:
+    def factors(self, z: Tensor, timestep: Tensor) -> tuple[Tensor, Tensor]:
+        """Shares of latent and noise in z_t, (B, 1, 1, 1) each."""
         kept = self.kept.to(z.device)[timestep.to(z.device)].view(-1, 1, 1, 1)
         return kept.sqrt(), (1 - kept).sqrt()
 
