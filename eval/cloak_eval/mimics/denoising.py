@@ -1,4 +1,4 @@
-"""The loss that every fine-tune minimises, in the one place that knows about noise."""
+"""What every fine-tune minimises: the denoising loss of `cloak.surrogates.denoising` on a diffusers pipeline."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from cloak.surrogates import TextEmbedding
+from cloak.surrogates.denoising import draw_noise, training_loss
 from cloak.surrogates.noise_schedule import NoiseSchedule
 from cloak_eval.mimics.pipelines import predict
 
@@ -26,21 +27,8 @@ def denoising_loss(pipe: Any, latents: Tensor, text: TextEmbedding, generator: t
         latents: scaled, (B, C, h, w).
         text: one prompt for each latent.
         generator: on the CPU, so that every device sees the same noise.
-
-    References:
-        Ho et al. 2020, arXiv 2006.11239, eq. 14; Salimans & Ho 2022, arXiv 2202.00512, appendix D.
     """
-    schedule, device = schedule_of(pipe), latents.device
-    timestep = torch.randint(schedule.timesteps, (len(latents),), generator=generator).to(device)
-    noise = torch.randn(latents.shape, generator=generator).to(device)
-    output = predict(pipe, schedule.add(latents, noise, timestep), timestep, text)
-    return (output.float() - _target(schedule, latents, noise, timestep)).pow(2).mean((1, 2, 3))
-
-
-def _target(schedule: NoiseSchedule, latents: Tensor, noise: Tensor, timestep: Tensor) -> Tensor:
-    if schedule.prediction == "epsilon":
-        return noise
-    if schedule.prediction == "sample":
-        return latents
-    kept = schedule.kept.to(latents.device)[timestep].view(-1, 1, 1, 1)
-    return kept.sqrt() * noise - (1 - kept).sqrt() * latents
+    schedule = schedule_of(pipe)
+    draw = draw_noise(latents.shape, schedule.timesteps, generator=generator, device=latents.device)
+    output = predict(pipe, schedule.add(latents, draw.noise, draw.timestep), draw.timestep, text)
+    return training_loss(schedule, output, latents, draw)
