@@ -1,5 +1,6 @@
 """Purification with the model that will be fine-tuned: round trip, noise and denoise, image to image, IMPRESS."""
 
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import torch
@@ -37,12 +38,12 @@ def _decode(pipe: Any, latent: Tensor) -> Tensor:
 def _denoised(
     pipe: Any, latent: Tensor, start: float, generator: torch.Generator, prompt: str = "", steps: int = 8
 ) -> Tensor:
-    """Noise up to a share `start` of the noise levels, then deterministic denoising (DDIM, arXiv 2010.02502, eq. 12)."""
+    """Noise up to a share `start` of the noise levels, then DDIM (arXiv 2010.02502, eq. 12) without chance."""
     schedule, text = schedule_of(pipe), embed_prompts(pipe, [prompt])
     times = torch.linspace(start * (schedule.timesteps - 1), 0, steps + 1).round().long()
     noise = torch.randn(latent.shape, generator=generator).to(latent.device)
     z = schedule.add(latent, noise, times[:1])
-    for now, following in zip(times[:-1], times[1:], strict=True):
+    for now, following in pairwise(times):
         if now == following:
             continue
         t = now[None].to(latent.device)
@@ -169,7 +170,7 @@ class Impress(Countermeasure):
             optimiser.zero_grad()
             consistency = (_decode(pipe, _encode(pipe, x)).cpu() - x).pow(2).mean()
             loss = consistency + self.weight * (metric(x, start) - self.slack).clamp_min(0).mean()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimiser.step()
             with torch.no_grad():
                 x.clamp_(0, 1)

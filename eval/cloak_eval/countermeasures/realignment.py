@@ -71,4 +71,5 @@ def _covariance(colours: Tensor) -> Tensor:
 
 def _power(matrix: Tensor, power: float) -> Tensor:
     values, vectors = torch.linalg.eigh(matrix)
-    return vectors @ torch.diag(values.clamp_min(1e-8) ** power) @ vectors.T
+    result: Tensor = vectors @ torch.diag(values.clamp_min(1e-8) ** power) @ vectors.T
+    return result

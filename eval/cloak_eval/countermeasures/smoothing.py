@@ -95,7 +95,7 @@ class AdverseCleaner(Countermeasure):
     reference="after Buades et al. 2005",
 )
 class NonLocal(Countermeasure):
-    """A joint bilateral filter whose guide is smoothed, which is non-local means with Gaussian patches of one moment."""
+    """Joint bilateral filter with a smoothed guide: non-local means that compares mean colours of patches."""
 
     def treat(self, picture: Tensor, pipe: Any, generator: torch.Generator) -> Tensor:  # noqa: ARG002
         guide = gaussian_blur2d(picture, (5, 5), (1.0, 1.0))

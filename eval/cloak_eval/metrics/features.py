@@ -30,20 +30,20 @@ def style_features(pictures: Tensor, *, side: int = MEASURED_SIDE) -> Tensor:
 
     Args:
         pictures: (N, 3, H, W) in [0, 1].
-        side: the short side is brought to it first, since statistics depend on the size.
+        side: larger pictures are reduced to it, since statistics depend on the size.
 
     References:
         Huang & Belongie 2017, arXiv 1703.06868, eq. 5-7 (the statistics); Gatys et al. 2015, arXiv 1508.06576 (that
         such statistics are style).
     """
-    found = [torch.cat(style_statistics(_backbone()(_at(chunk, side))), 1) for chunk in pictures.split(_CHUNK)]
+    found = [torch.cat(style_statistics(_backbone()(_at(chunk, side))), 1) for chunk in torch.split(pictures, _CHUNK)]
     return torch.cat(found) if found else torch.zeros(0, 2944)
 
 
 def _at(pictures: Tensor, side: int) -> Tensor:
     height, width = pictures.shape[-2:]
     scale = side / min(height, width)
-    if scale == 1:
+    if scale >= 1:
         return pictures
     size = (round(scale * height), round(scale * width))
     return F.interpolate(pictures, size=size, mode="bicubic", antialias=True).clamp(0, 1)

@@ -26,4 +26,5 @@ class StyleSimilarity(Metric):
         outputs, references = evidence.output_features / spread, evidence.reference_features / spread
         centre = references.mean(0)
         nearness = (outputs * centre).sum(1) / (outputs.norm(dim=1) * centre.norm()).clamp_min(1e-9)
-        return nearness.double()
+        result: Tensor = nearness.double()
+        return result
