@@ -30,7 +30,7 @@ def toy_art(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return art
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def experiment(toy_model: Path) -> Experiment:
     return Experiment(
         name="toy",
@@ -40,7 +40,7 @@ def experiment(toy_model: Path) -> Experiment:
         methods=("artcloak",),
         protect_models=("auto",),
         effort="instant",
-        countermeasures=("none", "jpeg-75"),
+        countermeasures=("none",),
         metrics=("protection-success", "style-probability", "kid", "lpips"),
         subjects=("a cat", "a dog"),
         pictures=2,

@@ -43,6 +43,13 @@ class Evidence:
         return style_features(self.outputs)
 
     @functools.cached_property
+    def standard_features(self) -> tuple[Tensor, Tensor]:
+        """Features of outputs and references in units of the references' spread, float64."""
+        mean, spread = self.reference_features.mean(0), self.reference_features.std(0).clamp_min(1e-3)
+        outputs, references = ((each - mean) / spread for each in (self.output_features, self.reference_features))
+        return outputs.double(), references.double()
+
+    @functools.cached_property
     def reference_features(self) -> Tensor:
         """Style features of the references, (M, D)."""
         return style_features(self.references)

@@ -17,12 +17,6 @@ __all__ = ["KID", "MMD", "Precision", "Recall"]
 _NEIGHBOURS = 3
 
 
-def _standard(rows: Tensor, evidence: Evidence) -> Tensor:
-    """In units of the references' spread, (N, D) float64."""
-    reference = evidence.reference_features
-    return ((rows - reference.mean(0)) / reference.std(0).clamp_min(1e-3)).double()
-
-
 def _unbiased(x: Tensor, y: Tensor, cross: Tensor) -> float:
     """MMD² of kernel matrices within x, within y and between them; may be slightly negative."""
     n, m = len(x), len(y)
@@ -37,7 +31,7 @@ class _SetMetric(Metric):
     backbone = FEATURES
 
     def samples(self, evidence: Evidence) -> Tensor:
-        return evidence.output_features
+        return evidence.standard_features[0]
 
 
 @METRICS.register(
@@ -50,7 +44,7 @@ class KID(_SetMetric):
     """Unbiased, so its expectation does not depend on the number of drawings. Higher: farther from the artist."""
 
     def statistic(self, rows: Tensor, evidence: Evidence) -> float:
-        x, y = _standard(rows, evidence), _standard(evidence.reference_features, evidence)
+        x, y = rows, evidence.standard_features[1]
         return _unbiased(_cubic(x, x), _cubic(y, y), _cubic(x, y))
 
 
@@ -64,7 +58,7 @@ class MMD(_SetMetric):
     """Gaussian kernel as wide as the references' median distance."""
 
     def statistic(self, rows: Tensor, evidence: Evidence) -> float:
-        x, y = _standard(rows, evidence), _standard(evidence.reference_features, evidence)
+        x, y = rows, evidence.standard_features[1]
         width = torch.pdist(y).median()
         kernels = [torch.exp(-torch.cdist(a, b).pow(2) / (2 * width**2)) for a, b in ((x, x), (y, y), (x, y))]
         return _unbiased(*kernels)
@@ -92,7 +86,7 @@ class Precision(Metric):
     backbone = FEATURES
 
     def samples(self, evidence: Evidence) -> Tensor:
-        x, y = _standard(evidence.output_features, evidence), _standard(evidence.reference_features, evidence)
+        x, y = evidence.standard_features
         return (torch.cdist(x, y) <= _radii(y)).any(1).double()
 
 
@@ -109,5 +103,5 @@ class Recall(Metric):
     backbone = FEATURES
 
     def samples(self, evidence: Evidence) -> Tensor:
-        x, y = _standard(evidence.output_features, evidence), _standard(evidence.reference_features, evidence)
+        x, y = evidence.standard_features
         return (torch.cdist(y, x) <= _radii(x)).any(1).double()
