@@ -35,6 +35,7 @@ def create_app() -> "App":
     from cloak.cli.models import models_app
     from cloak.cli.options import settings_sources
     from cloak.cli.protect import protect
+    from cloak.cli.selftest import selftest
 
     app = cyclopts.App(
         name="cloak",
@@ -50,6 +51,7 @@ def create_app() -> "App":
     app.command(models_app)
     app.command(methods_app)
     app.command(eval_app)
+    app.command(selftest)
     app.command(doctor)
     app.register_install_completion_command()
     return app

@@ -157,9 +157,9 @@ def test_killed_at_random_it_goes_on_and_no_cell_is_lost_or_run_twice(
     chance, done_before = random.Random(0), {}
     for _ in range(3):
         process = start(experiment, toy_art, tmp_path, 1)
-        time.sleep(6 + 6 * chance.random())
+        time.sleep(8 + 14 * chance.random())
         process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.communicate()
         present = {p: p.stat().st_mtime_ns for p in (tmp_path / "results" / "toy").glob("*.json")}
         assert all(present[path] == stamp for path, stamp in done_before.items())  # nothing was written a second time
         assert all(result.status == "done" for result in results(tmp_path).values())  # nothing is half-written
