@@ -106,7 +106,8 @@ def verdict(report: Report) -> str:
     sure = "that is more than chance" if low > 0 else "that can be chance"
     return (
         f"{change} in the worst case tried (95 % interval {low:+.0f} to {high:+.0f}); {sure}. "
-        f"{row.success.n} drawings were judged by a program. Other models and other attacks give other results; this is no promise of safety."
+        f"{row.success.n} drawings were judged by a program. "
+        "Other models and other attacks give other results; this is no promise of safety."
     )
 
 
