@@ -22,6 +22,8 @@ __all__ = [
     "create_protector",
     "device_name",
     "embedded_names",
+    "evaluation",
+    "evaluation_parts",
     "expand_models",
     "inspect_pair",
     "known_models",
@@ -35,8 +37,10 @@ __all__ = [
     "read_notice",
     "remove_model",
     "seconds_per_megapixel",
+    "self_test",
     "store_folder",
     "verify_model",
+    "write_report",
 ]
 
 
@@ -209,3 +213,33 @@ def read_notice(path: Path) -> str | None:
     from cloak.image import read_notice
 
     return read_notice(path)
+
+
+def evaluation() -> Any:
+    """The part that runs experiments."""
+    import cloak_eval.experiments
+
+    return cloak_eval.experiments
+
+
+def evaluation_parts() -> dict[str, "Registry[Any]"]:
+    """What experiments can name, by kind."""
+    from cloak_eval.countermeasures import COUNTERMEASURES
+    from cloak_eval.metrics import METRICS
+    from cloak_eval.mimics import MIMICS
+
+    return {"mimic": MIMICS, "countermeasure": COUNTERMEASURES, "metric": METRICS}
+
+
+def write_report(results: Sequence[Path], out: Path) -> tuple[Path, Path]:
+    """Write the page and the Markdown of result files; see `cloak_eval.report`."""
+    from cloak_eval.report import write_report
+
+    return write_report(results, out)
+
+
+def self_test() -> Any:
+    """The part that tests an artist's own pictures."""
+    import cloak_eval.selftest
+
+    return cloak_eval.selftest

@@ -29,11 +29,13 @@ def create_app() -> "App":
 
     import cloak
     from cloak.cli.doctor import doctor
+    from cloak.cli.eval import eval_app
     from cloak.cli.inspect import inspect
     from cloak.cli.methods import methods_app
     from cloak.cli.models import models_app
     from cloak.cli.options import settings_sources
     from cloak.cli.protect import protect
+    from cloak.cli.selftest import selftest
 
     app = cyclopts.App(
         name="cloak",
@@ -48,6 +50,8 @@ def create_app() -> "App":
     app.command(inspect)
     app.command(models_app)
     app.command(methods_app)
+    app.command(eval_app)
+    app.command(selftest)
     app.command(doctor)
     app.register_install_completion_command()
     return app

@@ -1,0 +1,5 @@
+"""What a thief does against a cloak: to the pictures, to the model, or to what the mimic drew."""
+
+from cloak_eval.countermeasures.base import COUNTERMEASURES, Countermeasure
+
+__all__ = ["COUNTERMEASURES", "Countermeasure"]

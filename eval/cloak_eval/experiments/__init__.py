@@ -1,0 +1,7 @@
+"""An experiment is a file, a finished cell of its matrix is a file."""
+
+from cloak_eval.experiments.cells import Cell, CellResult, cells_of
+from cloak_eval.experiments.config import Experiment, read_experiment
+from cloak_eval.experiments.runner import CellEvent, run_experiment
+
+__all__ = ["Cell", "CellEvent", "CellResult", "Experiment", "cells_of", "read_experiment", "run_experiment"]

@@ -1,0 +1,125 @@
+"""The pictures of each arm: as they are, with noise, cloaked by a recipe, or cloaked by somebody else's tool."""
+
+import io
+import json
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from cloak import ProtectConfig, Protector
+from cloak.effect import noise_like
+from cloak.errors import InputError, UsageError
+from cloak.image import read_picture
+from cloak.methods import METHODS
+from cloak.perceptual import lpips
+from cloak_eval.countermeasures.coding import as_image
+from cloak_eval.experiments.cells import Cell, digest
+from cloak_eval.experiments.config import NOISE, Experiment
+from cloak_eval.experiments.store import Store, as_bytes
+from cloak_eval.mimics.training_set import opaque, picture_files
+
+__all__ = ["Gallery", "artist_folder", "published_pictures"]
+
+
+def artist_folder(art: list[Path], artist: str) -> Path:
+    """Where an artist's pictures lie; raises InputError when no art folder has them."""
+    for folder in art:
+        if (folder / artist).is_dir():
+            return folder / artist
+    places = ", ".join(map(str, art)) or "nothing"
+    raise InputError(f"There is no folder {artist!r} below {places}; give the folder of artists' folders with --art.")
+
+
+class Gallery:
+    """An artist's pictures as they are posted: the stolen ones, and the others."""
+
+    def __init__(self, experiment: Experiment, art: list[Path], artist: str) -> None:
+        files = picture_files(artist_folder(art, artist))
+        if len(files) <= experiment.pictures:
+            raise UsageError(
+                f"{artist} has {len(files)} pictures; with pictures={experiment.pictures} no reference is left."
+            )
+        self.stolen_files = files[: experiment.pictures]
+        self.side = experiment.posted_side
+        self.stolen = [posted(opaque(file), self.side) for file in self.stolen_files]
+        self.others = [posted(opaque(file), self.side) for file in files[experiment.pictures :]]
+
+
+def posted(picture: Tensor, side: int | None) -> Tensor:
+    """(3, H, W) reduced to a short side, in 8-bit steps."""
+    height, width = picture.shape[-2:]
+    if side is None or min(height, width) <= side:
+        return picture
+    scale = side / min(height, width)
+    size = (round(scale * height), round(scale * width))
+    small = F.interpolate(picture[None], size=size, mode="bicubic", antialias=True)[0]
+    return (small.clamp(0, 1) * 255).round() / 255
+
+
+def published_pictures(
+    experiment: Experiment, cell: Cell, gallery: Gallery, store: Store
+) -> tuple[list[Tensor], float | None]:
+    """The stolen pictures as the cell's arm publishes them, and the seconds each took if they were made now."""
+    if cell.is_clean:
+        return gallery.stolen, None
+    if cell.method in experiment.external:
+        return _external(experiment.external[cell.method] / cell.artist, gallery), None
+    if cell.method == NOISE:
+        reference = experiment.methods[0] if experiment.methods else "artcloak"
+        cloaked, _ = published_pictures(experiment, cell.model_copy(update={"method": reference}), gallery, store)
+        return store.pictures(
+            digest("noise", as_bytes(gallery.stolen), as_bytes(cloaked)), lambda: _noisy(gallery.stolen, cloaked)
+        ), None
+    return _cloaked(experiment, cell, gallery, store)
+
+
+def _noisy(originals: list[Tensor], cloaked: list[Tensor]) -> list[Tensor]:
+    """Noise as visible, by LPIPS, as the first method's cloak of the same picture."""
+    metric = lpips("alex")
+    return [
+        noise_like(x[None], metric.measure(x[None], y[None]), metric)[0]
+        for x, y in zip(originals, cloaked, strict=True)
+    ]
+
+
+def _cloaked(experiment: Experiment, cell: Cell, gallery: Gallery, store: Store) -> tuple[list[Tensor], float | None]:
+    METHODS.get(cell.method)
+    settings = {"method": cell.method, "strength": cell.strength, "effort": experiment.effort, "format": "png"}
+    config = ProtectConfig.model_validate({**settings, "models": experiment.protect_models})
+    seconds: list[float] = []
+
+    def compute() -> list[Tensor]:
+        protector = Protector(config)
+        begin = time.perf_counter()
+        results = [read_picture(protector(_png(each)).data).pixels[0] for each in gallery.stolen]
+        seconds.append((time.perf_counter() - begin) / len(results))
+        return results
+
+    weights = json.dumps([(s.name, s.sha256) for s in Protector(config).surrogates])
+    pictures = store.pictures(digest("cloak", config.digest(), weights, as_bytes(gallery.stolen)), compute)
+    return pictures, seconds[0] if seconds else None
+
+
+def _png(picture: Tensor) -> bytes:
+    buffer = io.BytesIO()
+    as_image(picture[None]).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _external(folder: Path, gallery: Gallery) -> list[Tensor]:
+    """What another tool wrote, by file name without suffix, at the size that the others are posted at."""
+    found = {path.stem: path for path in picture_files(folder)}
+    missing = [file.stem for file in gallery.stolen_files if file.stem not in found]
+    if missing:
+        raise InputError(f"{folder} lacks cloaked versions of {', '.join(missing)}.")
+    pictures = [posted(opaque(found[file.stem]), gallery.side) for file in gallery.stolen_files]
+    sizes = [each.shape[-2:] for each in gallery.stolen]
+    return [
+        each
+        if each.shape[-2:] == size
+        else torch.clamp(F.interpolate(each[None], size=size, mode="bicubic", antialias=True)[0], 0, 1)
+        for each, size in zip(pictures, sizes, strict=True)
+    ]

@@ -1,0 +1,154 @@
+"""One cell from the artist's folder to the numbers."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cloak import __version__
+from cloak.device import peak_memory, resolve_device
+from cloak.image import write_file
+from cloak.surrogates.inspection import file_sha256
+from cloak_eval.benchmarks.results import provenance, write_json
+from cloak_eval.countermeasures import COUNTERMEASURES
+from cloak_eval.experiments.arms import Gallery, artist_folder, posted, published_pictures
+from cloak_eval.experiments.cells import Cell, CellResult, MetricResult, digest
+from cloak_eval.experiments.config import Experiment
+from cloak_eval.experiments.sheets import cell_sheet
+from cloak_eval.experiments.store import Store, as_bytes
+from cloak_eval.metrics import METRICS, Evidence, StyleClassifier, style_features, train_style_classifier
+from cloak_eval.metrics.classifier import crops_of
+from cloak_eval.mimics import MIMICS, Mimic, TrainingSet, load_pipeline
+from cloak_eval.mimics.pipelines import (
+    decode_latents,
+    latent_distribution,
+    pipeline_folder,
+    pipeline_sha256,
+    resolution_of,
+)
+from cloak_eval.mimics.training_set import opaque, picture_files, subject_of
+
+__all__ = ["CellRun", "cell_key"]
+
+
+def cell_key(experiment: Experiment, cell: Cell, art: list[Path]) -> str:
+    """What decides a cell's numbers: its place, the settings, the program's version, the model and the pictures."""
+    axes = {"artists", "methods", "strengths", "mimics", "countermeasures", "seeds", "name", "floor"}
+    settings = experiment.model_dump(mode="json", exclude=axes)
+    settings |= {"judged": sorted({*experiment.artists, *experiment.also_judged}), "control_of": experiment.methods[:1]}
+    artists = settings["judged"]
+    files = [file_sha256(file) for artist in artists for file in picture_files(artist_folder(art, artist))]
+    weights = pipeline_sha256(pipeline_folder(experiment.model))
+    return digest(__version__, json.dumps(settings, sort_keys=True), cell.model_dump_json(), weights, *files)
+
+
+class CellRun:
+    """Runs one cell and writes its result.
+
+    Args:
+        experiment: that it belongs to.
+        cell: which one.
+        art: folders of artists' folders.
+        results: folder of the experiment's results.
+        store: what cells share.
+    """
+
+    def __init__(self, experiment: Experiment, cell: Cell, *, art: list[Path], results: Path, store: Store) -> None:
+        self.experiment, self.cell, self.art = experiment, cell, art
+        self.path, self.store = results / f"{cell.name}.json", store
+        self.device = resolve_device("auto")
+        self.seconds: float | None = None
+        self.losses: list[float] = []
+
+    def __call__(self, key: str) -> CellResult:
+        """Run the cell; what fails is recorded as such, so that the others go on."""
+        begin = time.perf_counter()
+        try:
+            outcome: dict[str, Any] = {"status": "done", **self._measure()}
+        except Exception as error:  # any cell may fail in its own way; the record says how
+            outcome = {"status": "failed", "error": f"{type(error).__name__}: {error}"}
+        result = CellResult(
+            experiment=self.experiment.name,
+            key=key,
+            cell=self.cell,
+            settings=self.experiment.model_dump(mode="json"),
+            provenance=provenance(self.device),
+            seconds=time.perf_counter() - begin,
+            protect_seconds=self.seconds,
+            peak_memory_bytes=peak_memory(self.device),
+            **outcome,
+        )
+        write_json(result, self.path)
+        return result
+
+    def _measure(self) -> dict[str, Any]:
+        experiment, cell = self.experiment, self.cell
+        gallery = Gallery(experiment, self.art, cell.artist)
+        published, self.seconds = published_pictures(experiment, cell, gallery, self.store)
+        pipe = load_pipeline(experiment.model, device=self.device)
+        judge = self._judge(pipe)
+        counter = COUNTERMEASURES.get(cell.countermeasure).value()
+        treated = self._treated(counter, published, pipe)
+        drawn = counter.correct(self._mimicked(counter, treated, pipe, gallery), published)
+        side = resolution_of(pipe)
+        references = crops_of(gallery.others, 4, side, torch.Generator().manual_seed(1))
+        evidence = Evidence(cell.artist, drawn, references, gallery.stolen, published, judge)
+        write_file(
+            cell_sheet([gallery.stolen, published, treated, list(drawn)]), self.path.with_suffix(".jpg"), overwrite=True
+        )
+        tail = self.losses[-max(1, len(self.losses) // 10) :]
+        return {
+            "metrics": {name: self._metric(name, evidence) for name in experiment.metrics or METRICS.names()},
+            "judge": dict(vars(judge.report)),
+            "weights": {experiment.model: pipeline_sha256(pipeline_folder(experiment.model))},
+            "pictures": {file.name: file_sha256(file) for file in gallery.stolen_files},
+            "final_loss": sum(tail) / len(tail) if tail else None,
+        }
+
+    def _metric(self, name: str, evidence: Evidence) -> MetricResult:
+        entry = METRICS.get(name)
+        metric = entry.value()
+        figure, rows = metric(evidence)
+        return MetricResult(
+            figure=figure,
+            rows=rows,
+            higher_is_better=entry.higher_is_better,
+            value_range=entry.value_range,
+            backbone=metric.backbone,
+        )
+
+    def _treated(self, counter: Any, published: list[Tensor], pipe: Any) -> list[Tensor]:
+        if self.cell.countermeasure == "none":
+            return published
+        weights = pipeline_sha256(pipeline_folder(self.experiment.model))
+        key = digest("treat", __version__, self.cell.countermeasure, str(self.cell.seed), weights, as_bytes(published))
+        return self.store.pictures(key, lambda: counter.treat_all(published, pipe, seed=self.cell.seed))
+
+    def _mimicked(self, counter: Any, treated: list[Tensor], pipe: Any, gallery: Gallery) -> Tensor:
+        cell, name = self.cell, self.cell.artist.replace("_", " ").replace("-", " ")
+        training = TrainingSet(name, treated, [subject_of(file) for file in gallery.stolen_files])
+        kind = MIMICS.get(cell.mimic).value
+        mimic: Mimic = kind(kind.config_class(**self.experiment.mimic_settings.get(cell.mimic, {})))
+        counter.prepare(pipe, treated, torch.Generator().manual_seed(cell.seed))
+        self.losses = mimic.train(pipe, training, seed=cell.seed)
+        return mimic.draw(pipe, name, self.experiment.subjects, seed=cell.seed)
+
+    def _judge(self, pipe: Any) -> StyleClassifier:
+        """Trained on clean pictures of all artists and on how this model's autoencoder gives them back."""
+        experiment = self.experiment
+        names = sorted({*experiment.artists, *experiment.also_judged})
+        gallery = {name: _all_pictures(self.art, name, experiment.posted_side) for name in names}
+        return train_style_classifier(
+            gallery,
+            round_trip=lambda x: decode_latents(pipe, latent_distribution(pipe, x)[0]),
+            side=resolution_of(pipe),
+            crops=experiment.judge_crops,
+            describe=lambda x: self.store.features(x, style_features),
+        )
+
+
+def _all_pictures(art: list[Path], artist: str, side: int | None) -> list[Tensor]:
+    return [posted(opaque(file), side) for file in picture_files(artist_folder(art, artist))]

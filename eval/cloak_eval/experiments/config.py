@@ -1,0 +1,80 @@
+"""What an experiment file says."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from cloak.errors import InputError, UsageError
+from cloak.types import Effort, Strength
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["CLEAN", "CONTROLS", "NOISE", "Experiment", "read_experiment"]
+
+CLEAN, NOISE = "clean", "noise"
+CONTROLS = (CLEAN, NOISE)
+
+
+class Experiment(BaseModel):
+    """A matrix of method x strength x artist x mimic x countermeasure x seed; all arms share prompts, seeds, steps."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="Names the folder of its results.")
+    model: str = Field(default="miniature", description="What the thief fine-tunes: a catalogue name or a folder.")
+    protect_models: tuple[str, ...] = Field(default=("auto",), description="What the cloak is made against.")
+    artists: tuple[str, ...] = Field(min_length=1, description="Folders below the art folders.")
+    also_judged: tuple[str, ...] = Field(default=(), description="More artists that the judge can answer with.")
+    methods: tuple[str, ...] = Field(min_length=1, description="Recipes, or names in `external`; controls are added.")
+    strengths: tuple[Strength, ...] = ("balanced",)
+    effort: Effort = "standard"
+    mimics: tuple[str, ...] = ("lora",)
+    countermeasures: tuple[str, ...] = ("none",)
+    metrics: tuple[str, ...] = Field(default=(), description="All of them when empty.")
+    seeds: tuple[int, ...] = (0,)
+    subjects: tuple[str, ...] = Field(
+        min_length=2, description="What is drawn; none of it is in the training pictures."
+    )
+    pictures: int = Field(
+        default=8, ge=1, description="The artist's first so many are stolen, the others are references."
+    )
+    posted_side: int | None = Field(
+        default=256, ge=64, description="Short side that pictures are posted at; null keeps it."
+    )
+    judge_crops: int = Field(
+        default=4, ge=1, description="Crops of each picture that the judge learns and is measured on."
+    )
+    floor: float = Field(default=0.7, gt=0, le=1, description="Least attribution of a clean mimic; else inconclusive.")
+    mimic_settings: dict[str, dict[str, Any]] = Field(default={}, description="By mimic; fields of its config.")
+    external: dict[str, Path] = Field(
+        default={}, description="Method name to a folder of artists' folders of cloaked files."
+    )
+
+    @field_validator("methods")
+    @classmethod
+    def _without_controls(cls, methods: tuple[str, ...]) -> tuple[str, ...]:
+        """Controls are always run, so naming them is no mistake and changes nothing."""
+        return tuple(dict.fromkeys(method for method in methods if method not in CONTROLS))
+
+
+def read_experiment(path: Path) -> Experiment:
+    """Read and check an experiment file.
+
+    Raises:
+        InputError: it cannot be read.
+        UsageError: it says something unknown or impossible.
+    """
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as an experiment: {error}") from error
+    try:
+        return Experiment.model_validate({"name": path.stem, **settings})
+    except ValidationError as error:
+        said = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise UsageError(f"{path} is not a valid experiment: {said}.") from error

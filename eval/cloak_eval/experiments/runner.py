@@ -1,0 +1,142 @@
+"""Runs what is missing of a matrix, in this process, in several, or on Ray; can be killed at any time.
+
+A finished cell is a file. Each cell is run under a lock of its own and looked for once more inside it, so that two
+runners never do the same work.
+"""
+
+import importlib
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from filelock import FileLock
+from pydantic import ValidationError
+
+from cloak.errors import MissingExtraError
+from cloak_eval.experiments.cell_run import CellRun, cell_key
+from cloak_eval.experiments.cells import Cell, CellResult, cells_of
+from cloak_eval.experiments.config import Experiment
+from cloak_eval.experiments.store import Store
+
+__all__ = ["CellEvent", "finished", "run_cell", "run_experiment"]
+
+
+@dataclass(frozen=True, slots=True)
+class CellEvent:
+    """One cell was dealt with.
+
+    Args:
+        cell: which.
+        status: done now, done earlier, or failed.
+        index: cells dealt with so far.
+        total: cells of the matrix.
+        error: why it failed.
+    """
+
+    cell: Cell
+    status: Literal["done", "skipped", "failed"]
+    index: int
+    total: int
+    error: str | None = None
+
+
+def finished(path: Path, key: str) -> bool:
+    """Whether a cell with this key has been done."""
+    try:
+        result = CellResult.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return False
+    return result.status == "done" and result.key == key
+
+
+def run_cell(experiment: Experiment, cell: Cell, art: list[Path], results: Path, work: Path) -> tuple[str, str | None]:
+    """Run a cell unless it has been done; returns its status and error."""
+    path, key = results / f"{cell.name}.json", cell_key(experiment, cell, art)
+    locks = work / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    with FileLock(locks / f"{key}.lock"):
+        if finished(path, key):
+            return "skipped", None
+        result = CellRun(experiment, cell, art=art, results=results, store=Store(work / "shared"))(key)
+    return result.status, result.error
+
+
+def run_experiment(
+    experiment: Experiment,
+    *,
+    art: list[Path],
+    results: Path,
+    work: Path,
+    workers: int = 1,
+    engine: Literal["local", "ray"] = "local",
+) -> Iterator[CellEvent]:
+    """Run every cell that is not there yet, as a stream of events; closing it stops.
+
+    Args:
+        experiment: the matrix.
+        art: folders of artists' folders.
+        results: where results go; the experiment's own folder is made in it.
+        work: where what cells share is kept; can be deleted at any time.
+        workers: processes at once, each on one core.
+        engine: "ray" sends cells to the Ray cluster that is running, or starts one here.
+    """
+    folder = results / experiment.name
+    folder.mkdir(parents=True, exist_ok=True)
+    cells = cells_of(experiment)
+    arguments = [(experiment, cell, art, folder, work) for cell in cells]
+    if engine == "ray":
+        outcomes = _on_ray(arguments)
+    elif workers > 1:
+        outcomes = _in_processes(arguments, workers)
+    else:
+        outcomes = ((index, run_cell(*each)) for index, each in enumerate(arguments))
+    for count, (index, (status, error)) in enumerate(outcomes, 1):
+        yield CellEvent(cells[index], status, count, len(cells), error)  # type: ignore[arg-type]
+
+
+_Arguments = list[tuple[Experiment, Cell, list[Path], Path, Path]]
+_Outcomes = Iterator[tuple[int, tuple[str, str | None]]]
+
+
+def _in_processes(arguments: _Arguments, workers: int) -> _Outcomes:
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_start_worker, initargs=(os.getpid(),)) as pool:
+        waiting = {pool.submit(run_cell, *each): index for index, each in enumerate(arguments)}
+        try:
+            for future in as_completed(waiting):
+                yield waiting[future], future.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _start_worker(parent: int) -> None:
+    """One thread of computing; a worker whose runner was killed ends within a second."""
+    torch.set_num_threads(1)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="parent").start()
+
+
+def _on_ray(arguments: _Arguments) -> _Outcomes:
+    try:
+        ray: Any = importlib.import_module("ray")
+    except ImportError as error:
+        raise MissingExtraError("ray", "cluster") from error
+    if not ray.is_initialized():
+        ray.init(log_to_driver=False)
+    remote: Callable[..., object] = ray.remote(num_cpus=1)(run_cell).remote
+    waiting = {remote(*each): index for index, each in enumerate(arguments)}
+    while waiting:
+        (ready,), _ = ray.wait(list(waiting), num_returns=1)
+        yield waiting.pop(ready), ray.get(ready)

@@ -1,0 +1,84 @@
+"""A metric: one row for each drawing or picture, and one figure over the rows with its interval."""
+
+import functools
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import torch
+from torch import Tensor
+
+from cloak.registry import Registry
+from cloak_eval.metrics.bootstrap import Interval, bootstrap
+from cloak_eval.metrics.classifier import StyleClassifier
+from cloak_eval.metrics.features import style_features
+
+__all__ = ["METRICS", "Evidence", "Metric"]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that a finished mimicry left behind.
+
+    Args:
+        artist: whose style was imitated.
+        outputs: what the mimic drew, (N, 3, h, w) in [0, 1].
+        references: crops of the artist's clean pictures, (M, 3, h, w), none of which the mimic was trained on.
+        originals: the pictures before protection, (3, H, W) each.
+        published: the same as the artist would post them.
+        judge: names artists.
+    """
+
+    artist: str
+    outputs: Tensor
+    references: Tensor
+    originals: Sequence[Tensor]
+    published: Sequence[Tensor]
+    judge: StyleClassifier
+
+    @functools.cached_property
+    def output_features(self) -> Tensor:
+        """Style features of the outputs, (N, D)."""
+        return style_features(self.outputs)
+
+    @functools.cached_property
+    def standard_features(self) -> tuple[Tensor, Tensor]:
+        """Features of outputs and references in units of the references' spread, float64."""
+        mean, spread = self.reference_features.mean(0), self.reference_features.std(0).clamp_min(1e-3)
+        outputs, references = ((each - mean) / spread for each in (self.output_features, self.reference_features))
+        return outputs.double(), references.double()
+
+    @functools.cached_property
+    def reference_features(self) -> Tensor:
+        """Style features of the references, (M, D)."""
+        return style_features(self.references)
+
+
+class Metric(ABC):
+    """A measure of a mimicry.
+
+    Attributes:
+        backbone: the network it looks through, "" for none.
+    """
+
+    backbone: ClassVar[str] = ""
+
+    @abstractmethod
+    def samples(self, evidence: Evidence) -> Tensor:
+        """One row for each drawing or picture, (N,) or (N, D)."""
+
+    def statistic(self, rows: Tensor, evidence: Evidence) -> float:  # noqa: ARG002
+        """The figure that the rows give; their mean unless a metric is about the set."""
+        return float(rows.double().mean())
+
+    @final
+    def __call__(self, evidence: Evidence, *, resamples: int = 400, seed: int = 0) -> tuple[Interval, list[float]]:
+        """The figure with its interval, and its rows where they are numbers of their own (else none)."""
+        with torch.no_grad():
+            rows = self.samples(evidence)
+            figure = bootstrap(rows, lambda some: self.statistic(some, evidence), resamples=resamples, seed=seed)
+        return figure, [float(row) for row in rows] if rows.ndim == 1 else []
+
+
+METRICS: Registry[type[Metric]] = Registry("metric", "cloak_eval.metrics")

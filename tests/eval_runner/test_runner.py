@@ -1,0 +1,188 @@
+"""A matrix: every cell once, whatever kills the runner, and the same numbers every time."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cloak.errors import InputError, UsageError
+from cloak_eval.experiments import CellResult, Experiment, cells_of, read_experiment, run_experiment
+from cloak_eval.metrics import Interval
+from cloak_eval.report import build_report, to_markdown, write_report
+
+RUNNER = """
+import sys
+from pathlib import Path
+from cloak_eval.experiments import Experiment, run_experiment
+settings, art, results, work, workers = sys.argv[1:]
+events = run_experiment(Experiment.model_validate_json(settings), art=[Path(art)], results=Path(results),
+                        work=Path(work), workers=int(workers))
+if __name__ == "__main__":
+    for event in events:
+        print(event.status, event.cell.name, event.error, flush=True)
+"""
+
+
+def run(experiment: Experiment, art: Path, place: Path) -> dict[str, str]:
+    events = run_experiment(experiment, art=[art], results=place / "results", work=place / "work")
+    return {event.cell.name: event.status for event in events}
+
+
+def results(place: Path) -> dict[str, CellResult]:
+    files = sorted((place / "results" / "toy").glob("*.json"))
+    return {file.stem: CellResult.model_validate_json(file.read_bytes()) for file in files}
+
+
+def figures(place: Path) -> dict[str, str]:
+    return {name: json.dumps({k: m.model_dump() for k, m in r.metrics.items()}) for name, r in results(place).items()}
+
+
+@pytest.fixture(scope="module")
+def finished_run(experiment: Experiment, toy_art: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("finished")
+    assert set(run(experiment, toy_art, place).values()) == {"done"}, {n: r.error for n, r in results(place).items()}
+    return place
+
+
+def test_cells_hold_the_controls(experiment: Experiment) -> None:
+    cells = cells_of(experiment.model_copy(update={"countermeasures": ("none", "jpeg-75")}))
+    assert len({cell.name for cell in cells}) == len(cells) == 1 + 3 * 2
+    assert {cell.method for cell in cells} == {"clean", "noise", "artcloak"}
+    assert [cell.method for cell in cells if cell.mimic == "none"] == ["clean"]
+
+
+def test_finished_cells_are_skipped(experiment: Experiment, toy_art: Path, finished_run: Path) -> None:
+    assert set(run(experiment, toy_art, finished_run).values()) == {"skipped"}
+
+
+def test_same_seed_gives_the_same_numbers(
+    experiment: Experiment, toy_art: Path, finished_run: Path, tmp_path: Path
+) -> None:
+    run(experiment.model_copy(update={"methods": ()}), toy_art, tmp_path)
+    name = "anna--clean--lora--none--0"
+    assert figures(tmp_path)[name] == figures(finished_run)[name]
+
+
+def test_results_say_where_they_come_from(finished_run: Path) -> None:
+    done = results(finished_run)
+    noise, cloaked, clean = (
+        done[f"anna--{arm}--lora--none--0"] for arm in ("noise-balanced", "artcloak-balanced", "clean")
+    )
+    visible = [result.metrics["lpips"].figure.value for result in (noise, cloaked, clean)]
+    assert visible[0] == pytest.approx(visible[1], rel=0.05)
+    assert visible[2] == 0
+    assert cloaked.weights
+    assert cloaked.provenance.versions
+    assert len(cloaked.pictures) == 2
+    assert (finished_run / "results" / "toy" / "anna--clean--lora--none--0.jpg").is_file()
+
+
+def test_another_tools_pictures_are_a_method_and_what_fails_is_recorded(
+    experiment: Experiment, toy_art: Path, finished_run: Path
+) -> None:
+    external = {"glaze": toy_art, "mist": finished_run / "nothing"}
+    compared = experiment.model_copy(update={"methods": ("glaze", "mist"), "external": external})
+    place = finished_run.parent / "external"
+    status = run(compared, toy_art, place)
+    assert status["anna--glaze-balanced--lora--none--0"] == "done"
+    assert status["anna--mist-balanced--lora--none--0"] == "failed"
+    failed = results(place)["anna--mist-balanced--lora--none--0"]
+    assert "InputError" in str(failed.error)
+    assert failed.metrics == {}
+
+
+def test_report_of_toys_is_inconclusive_and_self_contained(finished_run: Path, tmp_path: Path) -> None:
+    page, text = write_report([finished_run / "results"], tmp_path / "report")
+    assert "data:image/jpeg;base64," in page.read_text()
+    assert "http" not in page.read_text()
+    assert ("## Inconclusive" in text.read_text()) or ("| clean |" in text.read_text())
+    with pytest.raises(InputError, match="No results"):
+        write_report([tmp_path], tmp_path / "report")
+
+
+def judged(results: list[CellResult], success: dict[str, list[float]]) -> list[CellResult]:
+    """The same cells with other answers of the classifier, by "method mimic"."""
+    changed = []
+    for result in results:
+        rows = success[f"{result.cell.method} {result.cell.mimic}"]
+        figure = Interval(value=sum(rows) / len(rows), low=0, high=1, n=len(rows))
+        metric = result.metrics["protection-success"].model_copy(update={"figure": figure, "rows": rows})
+        changed.append(result.model_copy(update={"metrics": {**result.metrics, "protection-success": metric}}))
+    return changed
+
+
+def test_report_gives_numbers_only_where_the_clean_mimic_succeeds(finished_run: Path) -> None:
+    cells = list(results(finished_run).values())
+    answers = {
+        "clean none": [1.0] * 4,
+        "clean lora": [0.0] * 4,
+        "noise lora": [0.0] * 4,
+        "artcloak lora": [1.0, 1, 1, 0],
+    }
+    report = build_report(judged(cells, answers))
+    assert not report.inconclusive
+    row = next(row for row in report.rows if row.arm == "artcloak balanced" and row.countermeasure == "none")
+    assert row.success.value == 0.75
+    assert row.gain is not None
+    assert row.gain.value == 0.75
+    assert [row.arm for row in report.ranking] == ["artcloak balanced", "noise balanced"]
+    assert "75 (" in to_markdown(report)
+    weak = build_report(judged(cells, {**answers, "clean lora": [1.0, 0, 0, 1.0]}))
+    assert list(weak.inconclusive) == [("anna", "lora", 0)]
+    assert weak.rows == []
+    known = build_report(judged(cells, {**answers, "clean none": [0.0] * 4}))
+    assert "without fine-tune" in next(iter(known.inconclusive.values()))
+
+
+def start(experiment: Experiment, art: Path, place: Path, workers: int) -> "subprocess.Popen[str]":
+    script = place / "run.py"
+    script.write_text(RUNNER)
+    roots = [Path(sys.modules[name].__path__[0]).parent for name in ("cloak", "cloak_eval")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, roots)), "OMP_NUM_THREADS": "1"}
+    arguments = [experiment.model_dump_json(), str(art), str(place / "results"), str(place / "work"), str(workers)]
+    command = [sys.executable, str(script), *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+
+
+@pytest.mark.slow
+def test_killed_at_random_it_goes_on_and_no_cell_is_lost_or_run_twice(
+    experiment: Experiment, toy_art: Path, tmp_path: Path
+) -> None:
+    chance, done_before = random.Random(0), {}
+    for _ in range(3):
+        process = start(experiment, toy_art, tmp_path, 1)
+        time.sleep(8 + 14 * chance.random())
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        present = {p: p.stat().st_mtime_ns for p in (tmp_path / "results" / "toy").glob("*.json")}
+        assert all(present[path] == stamp for path, stamp in done_before.items())  # nothing was written a second time
+        assert all(result.status == "done" for result in results(tmp_path).values())  # nothing is half-written
+        done_before = present
+    output, _ = start(experiment, toy_art, tmp_path, 2).communicate(timeout=300)
+    assert len(output.splitlines()) == len(results(tmp_path)) == 4
+    assert output.count("skipped") == len(done_before)
+
+
+def test_experiment_files_are_read_and_checked(tmp_path: Path) -> None:
+    path = tmp_path / "small.toml"
+    path.write_text('artists = ["anna"]\nmethods = ["clean", "artcloak"]\nsubjects = ["a", "b"]\n')
+    assert read_experiment(path).name == "small"
+    assert read_experiment(path).methods == ("artcloak",)
+    path.write_text('artists = ["anna"]\nmethod = ["artcloak"]\nsubjects = ["a", "b"]\n')
+    with pytest.raises(UsageError, match="method"):
+        read_experiment(path)
+    with pytest.raises(InputError, match="cannot be read"):
+        read_experiment(tmp_path / "none.toml")
+
+
+def test_shipped_experiments_are_valid() -> None:
+    files = sorted((Path(__file__).parents[2] / "eval" / "experiments").glob("*.toml"))
+    assert {file.stem for file in files} >= {"quick", "full"}
+    for file in files:
+        assert cells_of(read_experiment(file))
