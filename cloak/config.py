@@ -29,6 +29,12 @@ class ProtectConfig(BaseModel):
     )
     method: str = Field(default="artcloak", description="Recipe; see `cloak methods list`.")
     target: str = Field(default="auto", description="Style to push towards: auto, a named style or a picture file.")
+    style: str | None = Field(
+        default=None, description="Name of the picture's own style, for methods that use words; found if not given."
+    )
+    own_budget: bool = Field(
+        default=False, description="The method's published bound and number of steps, whatever strength and effort say."
+    )
     key: Path | None = Field(
         default=None, description="Portfolio key file: the same target for all of an artist's pictures."
     )

@@ -83,19 +83,20 @@ def measure_effect(
 class Comparison:
     """An original and its cloak at the sizes of trainers, each with its noise control; shared by all models.
 
-    Sizes are short sides of 512 px and, if asked for, the picture's own, 1024 px for a very large one. Noise of equal
+    Sizes are short sides of `side` and, if asked for, the picture's own, 1024 px for a very large one. Noise of equal
     LPIPS is made at each size, so that it is as visible there as the cloak.
 
     Args:
         x: original, (1, 3, H, W) in [0, 1].
         cloaked: the cloaked picture, of the same shape.
         metric: what visibility is measured with.
-        own_size: whether pictures larger than 512 px are measured at their own size as well.
+        side: short side, in pixels, that the models are trained at.
+        own_size: whether larger pictures are measured at their own size as well.
     """
 
-    def __init__(self, x: Tensor, cloaked: Tensor, *, metric: LPIPS, own_size: bool = True) -> None:
+    def __init__(self, x: Tensor, cloaked: Tensor, *, metric: LPIPS, side: int = 512, own_size: bool = True) -> None:
         self._x, self._cloaked, self._metric = x, cloaked, metric
-        self._sides = _sides(x)[: None if own_size else 1]
+        self._sides = _sides(x, side)[: None if own_size else 1]
 
     @functools.cached_property
     def _first(self) -> "_Pair":
@@ -137,12 +138,12 @@ class Comparison:
         )
 
 
-def _sides(x: Tensor) -> list[int]:
-    """Short sides to measure at: 512 first, then the larger one."""
+def _sides(x: Tensor, side: int) -> list[int]:
+    """Short sides to measure at: that of the trainers first, then the larger one."""
     short, area = min(x.shape[-2:]), x.shape[-2] * x.shape[-1]
-    if short <= 512:
+    if short <= side:
         return [short]
-    return [512, short if area <= _NATIVE_LIMIT else min(1024, short)]
+    return [side, short if area <= _NATIVE_LIMIT else min(1024, short)]
 
 
 class _Pair:

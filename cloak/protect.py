@@ -15,7 +15,7 @@ from torch import Tensor
 
 from cloak import __version__
 from cloak.attacks import PGD
-from cloak.budgets import STRENGTHS, PerceptualBudget, StrengthLevel, Visibility, fit_scale
+from cloak.budgets import STRENGTHS, PerceptualBudget, StrengthLevel, Visibility, fit_scale, uniform_level
 from cloak.certificate import (
     Certificate,
     FileFacts,
@@ -48,6 +48,7 @@ Loss = Callable[[Tensor], Tensor]
 Measure = Callable[[Tensor], Visibility]
 Source = Path | str | bytes | Any
 _EXTENSIONS = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "tiff": ".tif", "avif": ".avif", "bmp": ".bmp"}
+_TRAINED = 512  # pixels; what most trainers resize to
 _LARGE = 20_000_000  # parameters; tiny autoencoders have about one, full ones 80
 _FIXED_MEMORY = 1_200_000_000  # bytes: torch, weights and a megapixel picture
 
@@ -164,12 +165,21 @@ class _Run:
         self.destination = self._destination(output)
         self._check_destination(overwrite)
         self.overwrite = overwrite
-        self.level: StrengthLevel = STRENGTHS[self.config.strength]
+        self.method: Method = METHODS.get(self.config.method).value(seed=self.config.seed, style=self.config.style)
         self.effort: EffortLevel = EFFORTS[self.config.effort]
-        self.method: Method = METHODS.get(self.config.method).value(seed=self.config.seed)
+        self.level, self.steps_asked = self._budget()
         self.generator = torch.Generator().manual_seed(self.config.seed)
         self.begin = time.perf_counter()
         self.taken = 0
+
+    def _budget(self) -> tuple[StrengthLevel, int]:
+        """How far the picture may move, and in how many steps: ours, or those that the method was published with."""
+        if not self.config.own_budget:
+            return STRENGTHS[self.config.strength], self.effort.steps
+        published = self.method.published
+        if published is None:
+            raise UsageError(f"The method {self.config.method!r} has no published budget; leave --own-budget out.")
+        return uniform_level(published.linf), published.steps
 
     def _check_destination(self, overwrite: bool) -> None:
         """Refuse before any computing what could not be written after it."""
@@ -262,12 +272,13 @@ class _Run:
         room = max(0, self.config.max_memory - _FIXED_MEMORY)
         pixels = room / sum(_activation_bytes(surrogate) for surrogate in self.protector.surrogates)
         square = math.sqrt(pixels / 1.5)  # pictures are longer than wide
-        return int(min(self.effort.side, max(128, square)) // 8 * 8)
+        sides = [surrogate.side or self.effort.side for surrogate in self.protector.surrogates]
+        return int(min(self.effort.side, max(sides), max(128, square)) // 8 * 8)
 
     def _optimise(self, scene: Scene, loss: Loss | None) -> Iterator[tuple[Step, Tensor]]:
         """Steps of the attack on the working picture, with the change so far, (1, 3, h, w)."""
         ball = scene.ball().to(self.protector.device)
-        attack = PGD(ball, config=self.method.optimiser(self.effort.steps), generator=self.generator)
+        attack = PGD(ball, config=self.method.optimiser(self.steps_asked), generator=self.generator)
         if loss is None or attack.config.steps == 0:
             draw = (torch.rand(scene.working.shape, generator=self.generator) * 2 - 1).to(self.protector.device)
             x = ball.project(scene.working.to(draw) + draw * ball.radius, scene.working.to(draw)).cpu()
@@ -328,7 +339,9 @@ class _Run:
 
     def _certified(self, scene: Scene, data: bytes, shown: Tensor, target: Target | None) -> Result:
         visibility = measure_visibility(scene.shown, shown, vgg=self.effort.thorough)
-        comparison = Comparison(scene.shown, shown, metric=lpips("alex"), own_size=self.effort.thorough)
+        comparison = Comparison(
+            scene.shown, shown, metric=lpips("alex"), side=self._trained_side(), own_size=self.effort.thorough
+        )
         effects = [
             comparison.effect_on(surrogate, target=target, battery=self.effort.battery)
             for surrogate in self.protector.surrogates
@@ -336,6 +349,10 @@ class _Run:
         self._check_floor(effects)
         certificate = self._certificate(scene.document, data, visibility, effects, target)
         return Result(data=data, format=certificate.output.format, certificate=certificate)
+
+    def _trained_side(self) -> int:
+        """Short side that pictures have when these models are trained: 512, or that of a smaller model."""
+        return min(_TRAINED, max(surrogate.side or _TRAINED for surrogate in self.protector.surrogates))
 
     def _check_floor(self, effects: list[ModelEffect]) -> None:
         floor = self.config.min_effect

@@ -3,7 +3,7 @@
 from cloak.budgets.base import Budget, Realise
 from cloak.budgets.linf import Linf
 from cloak.budgets.perceptual import PerceptualBudget, Visibility, fit_scale, round_to_8_bits
-from cloak.budgets.strengths import STRENGTHS, StrengthLevel
+from cloak.budgets.strengths import STRENGTHS, StrengthLevel, uniform_level
 
 __all__ = [
     "STRENGTHS",
@@ -15,4 +15,5 @@ __all__ = [
     "Visibility",
     "fit_scale",
     "round_to_8_bits",
+    "uniform_level",
 ]

@@ -10,7 +10,7 @@ from cloak.budgets.perceptual import Visibility
 from cloak.perceptual import masking_weights
 from cloak.types import Strength
 
-__all__ = ["STRENGTHS", "Bound", "StrengthLevel"]
+__all__ = ["STRENGTHS", "Bound", "StrengthLevel", "uniform_level"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +52,17 @@ class StrengthLevel:
 
 
 def _level(
-    caps: tuple[float, float, int], *, flat: tuple[float, float], grain: tuple[float, float], texture: float
+    caps: tuple[float, float, float], *, flat: tuple[float, float], grain: tuple[float, float], texture: float
 ) -> StrengthLevel:
     """A level from figures on the scale of 0 to 255; the caps are LPIPS, CIEDE2000 and the largest change."""
     lpips, delta_e, linf = caps
     bounds = [Bound(channel / 255, luma / 255) for channel, luma in (flat, grain, (texture, texture))]
     return StrengthLevel(Visibility(lpips=lpips, delta_e=delta_e, linf=linf / 255), *bounds)
+
+
+def uniform_level(linf: float) -> StrengthLevel:
+    """The same bound everywhere, as published methods have it: largest change of a channel on the scale of 0 to 255."""
+    return _level((1.0, 100.0, linf), flat=(linf, linf), grain=(linf, linf), texture=linf)
 
 
 # The largest change is a safety net above what coarse JPEG coding alone does to sharp edges at quality 95.

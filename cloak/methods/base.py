@@ -43,13 +43,15 @@ class Method(ABC):
 
     Args:
         seed: of `generator`, the source of all chance within the loss.
+        style: name of the picture's own style, for methods that use words; None to find it.
     """
 
     needs_target: ClassVar[bool] = False
     published: ClassVar[Published | None] = None
 
-    def __init__(self, *, seed: int = 0) -> None:
+    def __init__(self, *, seed: int = 0, style: str | None = None) -> None:
         self.generator = torch.Generator().manual_seed(seed)
+        self.style = style
 
     @abstractmethod
     def loss(self, surrogate: Surrogate, original: Tensor, target: Target | None) -> Loss | None:

@@ -25,4 +25,5 @@ class PromptContrastMethod(Peer):
     needs_target = True
 
     def build(self, surrogate: Surrogate, original: Tensor, target: Target | None) -> Loss:
-        return PromptContrast(surrogate, original, target=target, inversion=8, draws=RandomDraws(self.generator))
+        draws = RandomDraws(self.generator)
+        return PromptContrast(surrogate, original, target=target, own=self.style, inversion=8, draws=draws)

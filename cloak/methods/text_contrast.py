@@ -25,4 +25,4 @@ class TextContrastMethod(Peer):
     needs_target = True
 
     def build(self, surrogate: Surrogate, original: Tensor, target: Target | None) -> Loss:
-        return TextContrast(surrogate, original, target=target)
+        return TextContrast(surrogate, original, target=target, own=self.style)

@@ -44,8 +44,9 @@ class PromptContrast(DenoiserObjective):
     ) -> None:
         super().__init__(surrogate, original, **options)
         assert self.target is not None
-        own = style_prompt(own or nearest_style(surrogate, original[:1]))
-        wanted = style_prompt(wanted) if wanted else target_prompt(surrogate, self.target)
+        style = own or nearest_style(surrogate, original[:1])
+        own = style_prompt(style)
+        wanted = style_prompt(wanted) if wanted else target_prompt(surrogate, self.target, own=style)
         self.prompts = own, wanted
         self.text, self._wanted = surrogate.embed_text([own]), surrogate.embed_text([wanted])
         if inversion:

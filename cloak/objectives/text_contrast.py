@@ -40,8 +40,9 @@ class TextContrast(Objective):
     ) -> None:
         super().__init__(surrogate, original, target=target)
         assert self.target is not None
-        own = style_prompt(own or nearest_style(surrogate, original[:1]))
-        wanted = style_prompt(wanted) if wanted else target_prompt(surrogate, self.target)
+        style = own or nearest_style(surrogate, original[:1])
+        own = style_prompt(style)
+        wanted = style_prompt(wanted) if wanted else target_prompt(surrogate, self.target, own=style)
         self.prompts = own, wanted
         self._texts = F.normalize(surrogate.embed_text([own, wanted]).pooled, dim=-1)  # (2, E)
 

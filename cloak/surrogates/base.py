@@ -32,6 +32,7 @@ class Surrogate(ABC):
         sha256: of the weight file(s), None when unknown.
         embedded: whether the weights ship with this package.
         timesteps: noise levels of the denoiser, 0 without one.
+        side: short side in pixels that its denoiser was trained at, None without one.
     """
 
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
@@ -45,6 +46,7 @@ class Surrogate(ABC):
         self.sha256: str | None = None
         self.embedded = False
         self.timesteps = 0
+        self.side: int | None = None
         self.device, self.dtype = torch.device("cpu"), torch.float32
 
     @abstractmethod

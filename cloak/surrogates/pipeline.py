@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,7 @@ class PipelineSurrogate(Surrogate):
         if "denoise" in capabilities:
             self._schedule = read_schedule(folder / "scheduler")
             self.timesteps = self._schedule.timesteps
+            self.side = _trained_side(folder, self.downscale)
 
     @property
     def loaded_parts(self) -> list[str]:
@@ -194,6 +196,13 @@ class PipelineSurrogate(Surrogate):
         nn.Module.to(module, device=self.device, dtype=self.dtype)
         if name == "unet":
             module.enable_gradient_checkpointing() if self._checkpointed else module.disable_gradient_checkpointing()
+
+
+def _trained_side(folder: Path, downscale: int) -> int | None:
+    """Pixels, from the denoiser's configuration; None where it does not say."""
+    sample: Any = json.loads((folder / "unet" / "config.json").read_text(encoding="utf-8")).get("sample_size")
+    side = min(sample) if isinstance(sample, list) else sample
+    return None if side is None else int(side) * downscale
 
 
 def _network(part: LoadedPart | TextTower) -> LoadedPart:

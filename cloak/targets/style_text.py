@@ -42,6 +42,21 @@ STYLE_WORDS = (
     "ukiyo-e woodblock print",
     "watercolour",
 )
+_OF_FAMILY = {
+    "miniature": (
+        "noto",
+        "fluent emoji",
+        "twemoji",
+        "emojione",
+        "walter crane",
+        "gustave dore",
+        "claude monet",
+        "howard pyle",
+        "virginia sterrett",
+        "john neill",
+    )
+}
+"""Styles for models that were never told the words above."""
 _PAINTED = {
     "crosshatch": "crosshatched ink drawing",
     "facets": "cubism",
@@ -59,13 +74,19 @@ def style_prompt(style: str) -> str:
     return f"{style} picture, in the style of {style}"
 
 
-def target_prompt(surrogate: Surrogate, target: Target) -> str:
-    """The prompt of a target: a painted style has its words, for a picture the nearest ones are found."""
-    return style_prompt(_PAINTED.get(target.name) or nearest_style(surrogate, target.picture))
+def target_prompt(surrogate: Surrogate, target: Target, *, own: str) -> str:
+    """The prompt of a target: a painted style has its words, for a picture the nearest ones but `own` are found."""
+    known = None if surrogate.family in _OF_FAMILY else _PAINTED.get(target.name)
+    others = tuple(word for word in _words_of(surrogate) if word != own)
+    return style_prompt(known or nearest_style(surrogate, target.picture, words=others))
+
+
+def _words_of(surrogate: Surrogate) -> tuple[str, ...]:
+    return _OF_FAMILY.get(surrogate.family, STYLE_WORDS)
 
 
 @torch.no_grad()
-def nearest_style(surrogate: Surrogate, x: Tensor, *, words: tuple[str, ...] = STYLE_WORDS) -> str:
+def nearest_style(surrogate: Surrogate, x: Tensor, *, words: tuple[str, ...] | None = None) -> str:
     """The style whose prompt fits the picture (1, 3, H, W) best.
 
     By the angle between prompt and picture where the model embeds both, else by which prompt lets it denoise best.
@@ -73,8 +94,9 @@ def nearest_style(surrogate: Surrogate, x: Tensor, *, words: tuple[str, ...] = S
     Args:
         surrogate: with "embed_text", and "embed_image" or "denoise".
         x: the picture, [0, 1].
-        words: styles to choose from.
+        words: styles to choose from; None for those that a model of this family knows.
     """
+    words = _words_of(surrogate) if words is None else words
     text = surrogate.embed_text([style_prompt(word) for word in words])
     if "embed_image" in surrogate.capabilities:
         fit = surrogate.embed_image(x) @ F.normalize(text.pooled, dim=-1).T

@@ -22,6 +22,8 @@ OTHER = {
     "effort": "fast",
     "models": ("tiny-flux2",),
     "method": "noise",
+    "style": "ukiyo-e",
+    "own_budget": True,
     "target": "wash",
     "key": "k.json",
     "format": "png",
@@ -143,3 +145,14 @@ def test_what_is_no_picture_is_refused(x, message):
 def test_steps_are_frozen():
     with pytest.raises(AttributeError):
         Step("read").index = 1
+
+
+def test_published_bounds_replace_the_strength_where_asked(quick, file_contents):
+    """The change is as large as the paper allows, and the certificate says so."""
+    picture = file_contents("PNG", 32, 40)
+    certificate = quick(method="photoguard", own_budget=True)(picture).certificate
+    assert certificate.steps == METHODS.get("photoguard").value.published.steps
+    assert 10 < certificate.visibility.max_change <= 16
+    assert certificate.visibility_caps["max_change"] == pytest.approx(15.3)
+    with pytest.raises(UsageError, match="has no published budget"):
+        quick(method="artcloak", own_budget=True)(picture)
