@@ -1,0 +1,68 @@
+"""A visitor's way through the page, in a real browser."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from cloak.image import PROHIBITED_TRAINING, read_notice
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+
+
+def choose(tab: Any, picture: Path, *, effort: int = 0) -> None:
+    tab.set_input_files("#picture input[type=file]", picture)
+    tab.wait_for_selector("#facts p")
+    tab.locator("#effort input[type=number]").fill(str(effort))
+    tab.keyboard.press("Tab")
+
+
+def saved(tab: Any, button: str, folder: Path) -> Path:
+    with tab.expect_download() as download:
+        tab.click(button)
+    path: Path = folder / download.value.suggested_filename
+    download.value.save_as(path)
+    return path
+
+
+def serious_violations(tab: Any) -> list[str]:
+    """What axe-core finds wrong, but for what gradio's own parts bring that no option of theirs can change."""
+    import axe_core_python
+
+    tab.evaluate((Path(axe_core_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8"))
+    found = tab.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{violation['id']}: {node['html'][:200]}"
+        for violation in found["violations"]
+        if violation["impact"] in ("serious", "critical")
+        for node in violation["nodes"]
+    ]
+
+
+def test_upload_protect_compare_download(page: Any, visit: Callable[..., Any], drawing: Path, tmp_path: Path) -> None:
+    tab = visit(page).tab
+    choose(tab, drawing)
+    assert "128 × 96" in tab.inner_text("#facts")
+    tab.wait_for_function("document.querySelectorAll('.parts img').length == 4")
+    tab.click("#start")
+    tab.wait_for_selector("#certificate table")
+    box = tab.locator("#compare").bounding_box()
+    tab.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    tab.mouse.down()
+    tab.mouse.move(box["x"] + box["width"] / 4, box["y"] + box["height"] / 2, steps=4)
+    tab.mouse.up()
+    assert "--effort instant" in tab.inner_text("#results")
+    cloaked, proof = saved(tab, "#download", tmp_path), saved(tab, "#download-certificate", tmp_path)
+    certificate = json.loads(proof.read_text(encoding="utf-8"))
+    assert cloaked.name == "small cat.cloaked.png"
+    assert certificate["output"]["sha256"] == hashlib.sha256(cloaked.read_bytes()).hexdigest()
+    assert certificate["input"]["sha256"] == hashlib.sha256(drawing.read_bytes()).hexdigest()
+    assert read_notice(cloaked) == PROHIBITED_TRAINING
+    with Image.open(cloaked) as picture:
+        assert (picture.format, picture.size) == ("PNG", (128, 96))
+    assert serious_violations(tab) == []
+    assert not page.outside.exists()

@@ -1,0 +1,76 @@
+"""Composes the page."""
+
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import gradio
+
+from cloak_ui.jobs import Desk
+from cloak_ui.models_tab import build_models_tab
+from cloak_ui.protect_api import add_protect_api
+from cloak_ui.protect_tab import build_protect_tab
+
+if TYPE_CHECKING:
+    from gradio.themes.base import Base
+
+__all__ = ["STYLE", "create_app", "theme"]
+
+STYLE = Path(__file__).parent / "style.css"
+_FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
+_MONO = ("ui-monospace", "Consolas", "Menlo", "monospace")
+
+# Gradio's own shades are below WCAG AA in these places.
+_CONTRAST = {
+    "body_text_color_subdued": "*neutral_600",
+    "body_text_color_subdued_dark": "*neutral_300",
+    "block_info_text_color": "*neutral_600",
+    "block_info_text_color_dark": "*neutral_300",
+    "block_title_text_color": "*neutral_700",
+    "block_title_text_color_dark": "*neutral_100",
+    "block_label_text_color": "*neutral_700",
+    "block_label_text_color_dark": "*neutral_100",
+    "input_placeholder_color": "*neutral_600",
+    "input_placeholder_color_dark": "*neutral_300",
+    "button_primary_background_fill": "*primary_700",
+    "button_primary_background_fill_dark": "*primary_700",
+    "button_primary_background_fill_hover": "*primary_800",
+    "button_primary_background_fill_hover_dark": "*primary_600",
+    "button_cancel_background_fill": "#b91c1c",
+    "button_cancel_background_fill_dark": "#b91c1c",
+    "button_cancel_background_fill_hover": "#991b1b",
+    "button_cancel_background_fill_hover_dark": "#991b1b",
+    "link_text_color": "*primary_700",
+    "link_text_color_dark": "*primary_300",
+}
+
+
+def theme() -> "Base":
+    """The look, with fonts of the reader's own system: none is fetched."""
+    base = gradio.themes.Default(primary_hue="teal", neutral_hue="slate", font=_FONT, font_mono=_MONO)
+    return base.set(**_CONTRAST)
+
+
+def create_app(desk: Desk, strings: gradio.I18n, *, keep_seconds: float, secret: str | None = None) -> gradio.Blocks:
+    """The page with its tabs.
+
+    Args:
+        desk: carries out the jobs.
+        strings: words that the browser translates.
+        keep_seconds: age at which files that were shown are deleted.
+        secret: encrypts what the browser remembers; give the same one to be recognised after a restart.
+    """
+    app = gradio.Blocks(title="artcloak", analytics_enabled=False, delete_cache=(600, int(keep_seconds)))
+    with app:
+        gradio.Markdown(strings("page_head"), elem_classes="page-head")
+        memory = gradio.BrowserState(
+            {"owner": "", "job": ""}, storage_key="artcloak", secret=secret or secrets.token_hex(16)
+        )
+        with gradio.Tabs():
+            with gradio.Tab(strings("tab_protect"), id="protect"):
+                build_protect_tab(app, desk, memory, strings)
+            with gradio.Tab(strings("tab_models"), id="models"):
+                build_models_tab(app, strings)
+        add_protect_api(desk)
+    app.queue(max_size=256, default_concurrency_limit=None)
+    return app
