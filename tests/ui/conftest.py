@@ -1,4 +1,4 @@
-"""A page served as `cloak ui` serves it, in a process that is refused every other machine, and a browser to visit it."""
+"""A page as `cloak ui` serves it, in processes that are refused every other machine, and a browser to visit it."""
 
 import os
 import shutil

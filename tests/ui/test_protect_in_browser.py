@@ -30,7 +30,7 @@ def saved(tab: Any, button: str, folder: Path) -> Path:
 
 
 def serious_violations(tab: Any) -> list[str]:
-    """What axe-core finds wrong, but for what gradio's own parts bring that no option of theirs can change."""
+    """What axe-core finds wrong."""
     import axe_core_python
 
     tab.evaluate((Path(axe_core_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8"))
@@ -46,7 +46,7 @@ def serious_violations(tab: Any) -> list[str]:
 def test_upload_protect_compare_download(page: Any, visit: Callable[..., Any], drawing: Path, tmp_path: Path) -> None:
     tab = visit(page).tab
     choose(tab, drawing)
-    assert "128 × 96" in tab.inner_text("#facts")
+    assert "128 \u00d7 96" in tab.inner_text("#facts")
     tab.wait_for_function("document.querySelectorAll('.parts img').length == 4")
     tab.click("#start")
     tab.wait_for_selector("#certificate table")
@@ -55,7 +55,7 @@ def test_upload_protect_compare_download(page: Any, visit: Callable[..., Any], d
     tab.mouse.down()
     tab.mouse.move(box["x"] + box["width"] / 4, box["y"] + box["height"] / 2, steps=4)
     tab.mouse.up()
-    assert "--effort instant" in tab.inner_text("#results")
+    assert "--effort instant" in tab.input_value("#command textarea, #command input")
     cloaked, proof = saved(tab, "#download", tmp_path), saved(tab, "#download-certificate", tmp_path)
     certificate = json.loads(proof.read_text(encoding="utf-8"))
     assert cloaked.name == "small cat.cloaked.png"
@@ -66,3 +66,33 @@ def test_upload_protect_compare_download(page: Any, visit: Callable[..., Any], d
         assert (picture.format, picture.size) == ("PNG", (128, 96))
     assert serious_violations(tab) == []
     assert not page.outside.exists()
+
+
+def test_cancel_reload_and_keyboard(page: Any, visit: Callable[..., Any], drawing: Path) -> None:
+    """All by keyboard: begin, reload in the middle, stop early and keep, begin again, cancel."""
+    tab = visit(page).tab
+    choose(tab, drawing, effort=3)
+    tab.wait_for_function("document.querySelectorAll('.parts img').length == 4")
+    tab.focus("#start")
+    tab.keyboard.press("Enter")
+    tab.wait_for_function("document.querySelector('#progress progress')?.value > 0")
+    tab.reload()
+    tab.wait_for_function("document.querySelector('#progress progress')?.value > 0")
+    tab.focus("#keep")
+    tab.keyboard.press("Enter")
+    tab.wait_for_selector("#certificate table")
+    steps = int(tab.inner_text("#certificate").split(" steps in ")[0].split()[-1])
+    assert 0 < steps < 160
+    handle = tab.locator("#compare [role=slider]")
+    handle.focus()
+    before = int(handle.get_attribute("aria-valuenow"))
+    tab.keyboard.press("ArrowLeft")
+    tab.wait_for_function(f"document.querySelector('#compare [role=slider]').ariaValueNow < {before}")
+    choose(tab, drawing, effort=3)
+    tab.focus("#start")
+    tab.keyboard.press("Enter")
+    tab.wait_for_function("document.querySelector('#progress progress')?.value > 0")
+    tab.focus("#cancel")
+    tab.keyboard.press("Enter")
+    tab.wait_for_selector("#message .alert")
+    assert "Cancelled" in tab.inner_text("#message")

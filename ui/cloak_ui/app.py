@@ -14,9 +14,9 @@ from cloak_ui.protect_tab import build_protect_tab
 if TYPE_CHECKING:
     from gradio.themes.base import Base
 
-__all__ = ["STYLE", "create_app", "theme"]
+__all__ = ["SCRIPT", "STYLE", "create_app", "theme"]
 
-STYLE = Path(__file__).parent / "style.css"
+STYLE, SCRIPT = (Path(__file__).parent / name for name in ("style.css", "page.js"))
 _FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
 _MONO = ("ui-monospace", "Consolas", "Menlo", "monospace")
 

@@ -110,7 +110,9 @@ def _build_results(strings: gradio.I18n) -> Components:
         with gradio.Row():
             shown["difference"] = _still(strings("difference"))
             shown["change_map"] = _still(strings("change_map"))
-        shown["command"] = gradio.Code(label=strings("command"), language="shell", interactive=False, lines=1)
+        shown["command"] = gradio.Textbox(
+            label=strings("command"), interactive=False, buttons=["copy"], elem_id="command"
+        )
     return shown
 
 

@@ -119,7 +119,7 @@ def create_server(
     import gradio
     from fastapi import FastAPI
 
-    from cloak_ui.app import STYLE, create_app, theme
+    from cloak_ui.app import SCRIPT, STYLE, create_app, theme
     from cloak_ui.jobs import Desk
     from cloak_ui.languages import browser_strings
     from cloak_ui.safety import Guard, content_policy
@@ -153,6 +153,7 @@ def create_server(
         i18n=strings,
         theme=theme(),
         css_paths=[STYLE],
+        head=f"<script>{SCRIPT.read_text(encoding='utf-8')}</script>",
     )
     server.add_middleware(Guard, max_bytes=limits.max_bytes, hosts=hosts, policy=content_policy(address.embedders))
     return server
