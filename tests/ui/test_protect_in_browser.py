@@ -73,6 +73,9 @@ def test_cancel_reload_and_keyboard(page: Any, visit: Callable[..., Any], drawin
     tab = visit(page).tab
     choose(tab, drawing, effort=3)
     tab.wait_for_function("document.querySelectorAll('.parts img').length == 4")
+    tab.focus("button.label-wrap")
+    tab.keyboard.press("Enter")
+    tab.wait_for_selector("#setting-seed")
     tab.focus("#start")
     tab.keyboard.press("Enter")
     tab.wait_for_function("document.querySelector('#progress progress')?.value > 0")

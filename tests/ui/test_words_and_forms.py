@@ -75,7 +75,7 @@ def test_duration_in_words() -> None:
 
 
 def test_settings_from_widgets() -> None:
-    config = config_from({"strength": "strong", "models": ["auto"], "quality": None, "format": "png"})
+    config = config_from({"strength": "strong", "models": ["auto"], "quality": 0, "format": "png"})
     assert config == ProtectConfig(strength="strong", format="png")
     for values in ({"models": ["/etc/passwd"]}, {"target": "/etc/passwd"}, {"quality": 3}, {"method": "none"}):
         with pytest.raises(UsageError):

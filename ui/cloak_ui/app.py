@@ -51,18 +51,21 @@ def theme() -> "Base":
     return base.set(**_CONTRAST)
 
 
-def create_app(desk: Desk, strings: gradio.I18n, *, keep_seconds: float, secret: str | None = None) -> gradio.Blocks:
+def create_app(
+    desk: Desk, strings: gradio.I18n, *, keep_seconds: float, public: bool = False, secret: str | None = None
+) -> gradio.Blocks:
     """The page with its tabs.
 
     Args:
         desk: carries out the jobs.
         strings: words that the browser translates.
         keep_seconds: age at which files that were shown are deleted.
+        public: whether strangers share this machine; they may not change what lies on it.
         secret: encrypts what the browser remembers; give the same one to be recognised after a restart.
     """
     app = gradio.Blocks(title="artcloak", analytics_enabled=False, delete_cache=(600, int(keep_seconds)))
     with app:
-        gradio.Markdown(strings("page_head"), elem_classes="page-head")
+        gradio.Markdown(strings("page_head_public" if public else "page_head"), elem_classes="page-head")
         memory = gradio.BrowserState(
             {"owner": "", "job": ""}, storage_key="artcloak", secret=secret or secrets.token_hex(16)
         )
@@ -70,7 +73,7 @@ def create_app(desk: Desk, strings: gradio.I18n, *, keep_seconds: float, secret:
             with gradio.Tab(strings("tab_protect"), id="protect"):
                 build_protect_tab(app, desk, memory, strings)
             with gradio.Tab(strings("tab_models"), id="models"):
-                build_models_tab(app, strings)
+                build_models_tab(app, strings, changeable=not public)
         add_protect_api(desk)
     app.queue(max_size=256, default_concurrency_limit=None)
     return app

@@ -58,10 +58,19 @@ def field_widget(name: str, strings: gradio.I18n) -> gradio.components.Component
         )
     if field.annotation is bool:
         return gradio.Checkbox(value=field.default, **texts)
-    least, most = _range(field.metadata)
+    least, most = (None, None) if _is_optional(name) else _range(field.metadata)
     value = None if field.default is PydanticUndefined else field.default
     whole = int in (field.annotation, *get_args(field.annotation))
     return gradio.Number(value=value, minimum=least, maximum=most, precision=0 if whole else None, **texts)
+
+
+def _is_optional(name: str) -> bool:
+    return type(None) in get_args(ProtectConfig.model_fields[name].annotation)
+
+
+def _is_unset(name: str, value: Any) -> bool:
+    """Browsers turn an empty number into 0 now and then."""
+    return _is_optional(name) and value == 0
 
 
 def _choice(name: str, value: str, strings: gradio.I18n) -> Any:
@@ -81,7 +90,7 @@ def config_from(values: Mapping[str, Any]) -> ProtectConfig:
     Raises:
         UsageError: a value is out of range, or is none that the page offers.
     """
-    given = {name: value for name, value in values.items() if value is not None and value != []}
+    given = {name: value for name, value in values.items() if value not in (None, []) and not _is_unset(name, value)}
     for name, value in given.items():
         allowed = model_choices() if name == "models" else setting_choices(name)
         for one in value if isinstance(value, list) else [value]:

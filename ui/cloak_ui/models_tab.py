@@ -19,11 +19,14 @@ _GROUP = "recommended"
 Progress = tuple[Any, str]
 
 
-def build_models_tab(app: gradio.Blocks, strings: gradio.I18n) -> dict[str, Any]:
-    """Lay the tab out and connect it."""
+def build_models_tab(app: gradio.Blocks, strings: gradio.I18n, *, changeable: bool) -> dict[str, Any]:
+    """Lay the tab out and connect it; models can be fetched and removed only where it is `changeable`."""
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     gradio.Markdown(strings("models_intro"))
     table = gradio.HTML(elem_id="models-table")
+    app.load(_table, None, [table], **quiet)
+    if not changeable:
+        return {"table": table}
     with gradio.Row():
         name = gradio.Dropdown(_fetchable(), label=strings("models_choice"), elem_id="models-choice")
         agreed = gradio.Checkbox(label=strings("models_agree"), info=strings("models_agree_info"))
@@ -31,7 +34,6 @@ def build_models_tab(app: gradio.Blocks, strings: gradio.I18n) -> dict[str, Any]
         fetch = gradio.Button(strings("models_pull"), variant="primary")
         remove = gradio.Button(strings("models_remove"))
     news = gradio.HTML(elem_id="models-news")
-    app.load(_table, None, [table], **quiet)
     fetch.click(_pull, [name, agreed], [table, news], concurrency_limit=1, concurrency_id="models", **quiet)
     remove.click(_remove, [name], [table, news], concurrency_limit=1, concurrency_id="models", **quiet)
     return {"table": table, "name": name, "fetch": fetch, "remove": remove, "news": news}

@@ -138,7 +138,7 @@ def create_server(
     strings = browser_strings()
     gradio.mount_gradio_app(
         server,
-        create_app(desk, strings, keep_seconds=limits.keep_seconds),
+        create_app(desk, strings, keep_seconds=limits.keep_seconds, public=address.public),
         "/",
         server_name=address.host,
         server_port=address.port,
