@@ -17,6 +17,7 @@ pytest.importorskip("gradio")
 
 import cloak_ui
 from cloak_ui.command import equivalent_command
+from cloak_ui.estimates import seconds_for
 from cloak_ui.forms import config_from
 from cloak_ui.jobs import safe_name
 from cloak_ui.languages import LANGUAGES, preferred_language, words
@@ -72,6 +73,13 @@ def test_duration_in_words() -> None:
         "10 minutes",
         "2 h 5 min",
     ]
+
+
+def test_time_grows_more_slowly_than_the_picture() -> None:
+    times = [seconds_for(3 * side, 2 * side, effort="standard", rate=100.0) for side in (100, 408, 2000)]
+    assert times[0] == pytest.approx(15, abs=1)
+    assert times[1] == pytest.approx(100, abs=1)
+    assert 200 < times[2] < 400
 
 
 def test_settings_from_widgets() -> None:

@@ -13,6 +13,7 @@ import gradio
 from cloak.config import ProtectConfig
 from cloak.errors import CloakError
 from cloak_ui.command import equivalent_command
+from cloak_ui.estimates import seconds_for
 from cloak_ui.forms import EFFORTS, STRENGTHS, config_from
 from cloak_ui.jobs import BusyError, Desk, Job
 from cloak_ui.languages import Words, preferred_language, words
@@ -92,8 +93,8 @@ class ProtectCallbacks:
         rate = self._desk.rates.get(name)
         if rate is None:
             return say(f"effort_{name}")
-        megapixels = facts["width"] * facts["height"] / 1e6 if facts else 1.0
-        about = say("time_picture" if facts else "time_megapixel", time=duration(rate * megapixels, say))
+        seconds = seconds_for(facts["width"], facts["height"], effort=name, rate=rate) if facts else rate
+        about = say("time_picture" if facts else "time_megapixel", time=duration(seconds, say))
         return f"{say(f'effort_{name}')} {about}"
 
     def start(self, request: gradio.Request, memory: Memory, picture: str | None, *settings: Any) -> tuple[Memory, str]:

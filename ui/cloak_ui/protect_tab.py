@@ -98,6 +98,7 @@ def _build_results(strings: gradio.I18n) -> Components:
         shown["compare"] = gradio.ImageSlider(
             label=say("compare"), interactive=False, buttons=["fullscreen"], elem_id="compare", max_height=560
         )
+        gradio.Markdown(strings("compare_hint"))
         with gradio.Row():
             shown["file"] = gradio.DownloadButton(say("download"), variant="primary", elem_id="download")
             shown["proof"] = gradio.DownloadButton(say("download_certificate"), elem_id="download-certificate")

@@ -99,13 +99,13 @@ def _effect_table(effects: list[dict[str, Any]], say: Words) -> list[str]:
 
 def _effect_row(effect: dict[str, Any], say: Words) -> list[str]:
     at = effect["sizes"][0]
-    times = at["times_noise"]
+    times = round(at["times_noise"], 1)
     word = say("moved_strongly" if times >= 10 else "moved_clearly" if times >= 3 else "moved_hardly")
     left = min(effect["remains"].items(), key=lambda item: item[1], default=None)
     return [
         effect["model"],
         f"{100 * at['cloak']['low_frequency']:.1f} %",
         f"{100 * at['noise']['low_frequency']:.1f} %",
-        f"{times:.1f} ({word})",
+        f"{times} ({word})",
         _NO_NUMBERS if left is None else f"{100 * left[1]:.0f} % ({left[0]})",
     ]
