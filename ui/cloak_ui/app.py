@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import gradio
 
+from cloak_ui.attack_tab import build_attack_tab
 from cloak_ui.jobs import Desk
 from cloak_ui.models_tab import build_models_tab
 from cloak_ui.protect_api import add_protect_api
@@ -72,6 +73,8 @@ def create_app(
         with gradio.Tabs():
             with gradio.Tab(strings("tab_protect"), id="protect"):
                 build_protect_tab(app, desk, memory, strings)
+            with gradio.Tab(strings("tab_attack"), id="attack"):
+                build_attack_tab(desk, memory, strings)
             with gradio.Tab(strings("tab_models"), id="models"):
                 build_models_tab(app, strings, changeable=not public)
         add_protect_api(desk)

@@ -52,6 +52,7 @@ class Job:
         share: of its time that has passed, [0, 1]; it never falls.
         pictures: views so far, by name.
         facts: what was found out about the picture.
+        figures: what was measured.
         files: results.
         failure: why it failed.
         version: grows with every change, so that watchers send only news.
@@ -68,6 +69,7 @@ class Job:
     share: float = 0.0
     pictures: dict[str, Path] = field(default_factory=dict)
     facts: dict[str, str | int | bool] = field(default_factory=dict)
+    figures: dict[str, float] = field(default_factory=dict)
     files: dict[str, Path] = field(default_factory=dict)
     failure: Failed | None = None
     version: int = 0
@@ -229,6 +231,7 @@ class Desk:
                 job.progress, job.share = message, max(job.share, _share(message))
             job.pictures = job.pictures | message.pictures
             job.facts = job.facts | message.facts
+            job.figures = job.figures | message.figures
             job.version += 1
         elif isinstance(message, Finished):
             job.files = message.files

@@ -11,7 +11,7 @@ from cloak.cli.failures import explain, show_details
 from cloak.cli.quantities import format_bytes
 from cloak.errors import UsageError
 from cloak_ui.languages import Words
-from cloak_ui.protect_callbacks import alert, words_for
+from cloak_ui.watching import QUIET, alert, words_for
 
 __all__ = ["build_models_tab"]
 
@@ -21,10 +21,9 @@ Progress = tuple[Any, str]
 
 def build_models_tab(app: gradio.Blocks, strings: gradio.I18n, *, changeable: bool) -> dict[str, Any]:
     """Lay the tab out and connect it; models can be fetched and removed only where it is `changeable`."""
-    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     gradio.Markdown(strings("models_intro"))
     table = gradio.HTML(elem_id="models-table")
-    app.load(_table, None, [table], **quiet)
+    app.load(_table, None, [table], **QUIET)
     if not changeable:
         return {"table": table}
     with gradio.Row():
@@ -34,8 +33,8 @@ def build_models_tab(app: gradio.Blocks, strings: gradio.I18n, *, changeable: bo
         fetch = gradio.Button(strings("models_pull"), variant="primary")
         remove = gradio.Button(strings("models_remove"))
     news = gradio.HTML(elem_id="models-news")
-    fetch.click(_pull, [name, agreed], [table, news], concurrency_limit=1, concurrency_id="models", **quiet)
-    remove.click(_remove, [name], [table, news], concurrency_limit=1, concurrency_id="models", **quiet)
+    fetch.click(_pull, [name, agreed], [table, news], concurrency_limit=1, concurrency_id="models", **QUIET)
+    remove.click(_remove, [name], [table, news], concurrency_limit=1, concurrency_id="models", **QUIET)
     return {"table": table, "name": name, "fetch": fetch, "remove": remove, "news": news}
 
 

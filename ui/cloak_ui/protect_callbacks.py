@@ -1,7 +1,6 @@
 """What the tab "Protect" does when something is clicked: parse, call, format."""
 
 import asyncio
-import html
 import json
 import secrets
 from collections.abc import AsyncIterator, Mapping
@@ -16,28 +15,17 @@ from cloak_ui.command import equivalent_command
 from cloak_ui.estimates import seconds_for
 from cloak_ui.forms import EFFORTS, STRENGTHS, config_from
 from cloak_ui.jobs import BusyError, Desk, Job
-from cloak_ui.languages import Words, preferred_language, words
+from cloak_ui.languages import Words
 from cloak_ui.tasks import LookTask, ProtectTask
+from cloak_ui.watching import Memory, alert, changes, hidden, shown, words_for
 from cloak_ui.wording import certificate_text, duration, facts_text, failure_text, progress_html
 
-__all__ = ["ADVANCED", "SETTINGS", "ProtectCallbacks", "alert", "words_for"]
+__all__ = ["ADVANCED", "SETTINGS", "ProtectCallbacks"]
 
 ADVANCED = ("format", "metadata", "notice", "models", "method", "target", "quality", "seed")
 SETTINGS = ("strength", "effort", *ADVANCED)
 _VIEWS = ("difference", "change_map", "seen_original", "seen_cloaked")
-_WATCH_SECONDS = 0.3  # between two looks at a job
-Memory = dict[str, str]
 Updates = dict[Any, Any]
-
-
-def words_for(request: gradio.Request) -> Words:
-    """The strings in the language of whoever sent a request."""
-    return words(preferred_language(request.headers.get("accept-language")))
-
-
-def alert(text: str) -> str:
-    """A message that screen readers say at once; "" for none."""
-    return f'<p class="alert" role="alert">{html.escape(text)}</p>' if text else ""
 
 
 class ProtectCallbacks:
@@ -61,12 +49,12 @@ class ProtectCallbacks:
             if self._desk.rates:
                 break
             await asyncio.sleep(0.25)
-        return {"owner": owner, "job": remembered.get("job") or ""}, self.estimate(2, None, request)
+        return {**remembered, "owner": owner}, self.estimate(2, None, request)
 
     async def look(self, memory: Memory, picture: str | None, request: gradio.Request) -> AsyncIterator[Updates]:
         """Show a new picture and how each strength looks on a part of it, one by one."""
         say, widgets = words_for(request), self._widgets
-        yield {widgets["message"]: "", widgets["facts"]: None, widgets["facts_line"]: "", widgets["parts"]: _hidden()}
+        yield {widgets["message"]: "", widgets["facts"]: None, widgets["facts_line"]: "", widgets["parts"]: hidden()}
         if picture is None:
             return
         try:
@@ -74,7 +62,7 @@ class ProtectCallbacks:
         except BusyError as error:
             yield {widgets["message"]: alert(say(error.key))}
             return
-        async for _ in _changes(job):
+        async for _ in changes(job):
             yield self._looked(job, say)
         if job.state == "failed":
             yield {widgets["message"]: alert(failure_text(job, say))}
@@ -127,20 +115,20 @@ class ProtectCallbacks:
         say, widgets = words_for(request), self._widgets
         job = self._job(memory)
         if job is None:
-            yield {widgets["running"]: _hidden()}
+            yield {widgets["running"]: hidden()}
             return
         if not job.over:
             yield {
                 widgets["now"]: None,
-                widgets["running"]: _shown(),
-                widgets["results"]: _hidden(),
+                widgets["running"]: shown(),
+                widgets["results"]: hidden(),
                 widgets["message"]: "",
             }
-        async for _ in _changes(job, waiting=True):
+        async for _ in changes(job, waiting=True):
             if not job.over:
                 now = {widgets["now"]: str(job.pictures["now"])} if "now" in job.pictures else {}
                 yield {widgets["progress"]: progress_html(job, self._desk.place(job), say), **now}
-        yield {widgets["running"]: _hidden(), **self._ended(job, say)}
+        yield {widgets["running"]: hidden(), **self._ended(job, say)}
 
     def _job(self, memory: Memory | None) -> Job | None:
         return self._desk.find(memory.get("owner", ""), memory.get("job", "")) if memory else None
@@ -148,7 +136,7 @@ class ProtectCallbacks:
     def _ended(self, job: Job, say: Words) -> Updates:
         widgets = self._widgets
         if job.state != "done":
-            return {widgets["message"]: alert(failure_text(job, say)), widgets["results"]: _hidden()}
+            return {widgets["message"]: alert(failure_text(job, say)), widgets["results"]: hidden()}
         assert isinstance(job.task, ProtectTask)
         pictures, files = job.pictures, job.files
         certificate = json.loads(files["certificate"].read_text(encoding="utf-8"))
@@ -156,8 +144,8 @@ class ProtectCallbacks:
         config: ProtectConfig = job.task.config
         views: Updates = {widgets[name]: str(pictures[name]) for name in _VIEWS if name in pictures}
         return views | {
-            widgets["results"]: _shown(),
-            widgets["hint"]: _hidden(),
+            widgets["results"]: shown(),
+            widgets["hint"]: hidden(),
             widgets["compare"]: (str(pictures["original"]), str(pictures["cloaked"])),
             widgets["file"]: str(files["picture"]),
             widgets["proof"]: str(files["certificate"]),
@@ -166,29 +154,3 @@ class ProtectCallbacks:
             widgets["seen_text"]: say("seen_intro", model=model),
             widgets["command"]: equivalent_command(job.task.source.name, config),
         }
-
-
-async def _changes(job: Job, *, waiting: bool = False) -> AsyncIterator[None]:
-    """Yields whenever something about a job changed, at least once, and a last time when it is over.
-
-    Args:
-        job: what is watched.
-        waiting: whether to yield every time while it waits, as its place in the queue changes.
-    """
-    seen = -1
-    while True:
-        over, version = job.over, job.version
-        if version != seen or (waiting and job.state == "waiting"):
-            seen = version
-            yield
-        if over:
-            return
-        await asyncio.sleep(_WATCH_SECONDS)
-
-
-def _shown() -> Any:
-    return gradio.update(visible=True)
-
-
-def _hidden() -> Any:
-    return gradio.update(visible=False)

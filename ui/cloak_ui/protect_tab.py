@@ -8,6 +8,7 @@ import gradio
 from cloak_ui.forms import EFFORTS, STRENGTHS, field_widget
 from cloak_ui.jobs import Desk
 from cloak_ui.protect_callbacks import ADVANCED, SETTINGS, ProtectCallbacks
+from cloak_ui.watching import QUIET
 
 __all__ = ["build_protect_tab"]
 
@@ -24,20 +25,19 @@ def build_protect_tab(app: gradio.Blocks, desk: Desk, memory: gradio.BrowserStat
             shown = _build_progress(strings) | _build_results(strings)
     calls = ProtectCallbacks(desk, form | shown)
     settings = [form[name] for name in SETTINGS]
-    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    watching: dict[str, Any] = {"fn": calls.watch, "inputs": [memory], "outputs": [*shown.values()], **quiet}
+    watching: dict[str, Any] = {"fn": calls.watch, "inputs": [memory], "outputs": [*shown.values()], **QUIET}
     looks = [form[name] for name in ("facts", "parts", *calls.parts)]
 
-    app.load(calls.greet, [memory], [memory, form["time"]], **quiet).then(**watching)
-    form["picture"].change(calls.look, [memory, form["picture"]], [*looks, shown["message"]], **quiet).then(
-        calls.estimate, [form["effort"], form["facts"]], [form["time"]], **quiet
+    app.load(calls.greet, [memory], [memory, form["time"]], **QUIET).then(**watching)
+    form["picture"].change(calls.look, [memory, form["picture"]], [*looks, shown["message"]], **QUIET).then(
+        calls.estimate, [form["effort"], form["facts"]], [form["time"]], **QUIET
     )
-    form["effort"].change(calls.estimate, [form["effort"], form["facts"]], [form["time"]], **quiet)
-    form["start"].click(calls.start, [memory, form["picture"], *settings], [memory, shown["message"]], **quiet).then(
+    form["effort"].change(calls.estimate, [form["effort"], form["facts"]], [form["time"]], **QUIET)
+    form["start"].click(calls.start, [memory, form["picture"], *settings], [memory, shown["message"]], **QUIET).then(
         **watching
     )
-    shown["keep"].click(calls.keep, [memory], None, **quiet)
-    shown["cancel"].click(calls.cancel, [memory], None, **quiet)
+    shown["keep"].click(calls.keep, [memory], None, **QUIET)
+    shown["cancel"].click(calls.cancel, [memory], None, **QUIET)
     return form | shown
 
 
@@ -79,7 +79,7 @@ def _build_form(strings: gradio.I18n) -> Components:
 
 def _build_progress(strings: gradio.I18n) -> Components:
     shown: Components = {
-        "message": gradio.HTML(elem_id="message"),
+        "message": gradio.HTML(elem_id="message", elem_classes="message"),
         "hint": gradio.Markdown(strings("hint"), elem_id="hint"),
     }
     with gradio.Column(visible=False) as shown["running"]:

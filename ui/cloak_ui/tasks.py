@@ -6,7 +6,7 @@ from pathlib import Path
 from cloak.config import ProtectConfig
 from cloak.types import Effort, Stage, Strength
 
-__all__ = ["Failed", "Finished", "LookTask", "Message", "Progress", "ProtectTask", "Ready", "Task"]
+__all__ = ["AttackTask", "Failed", "Finished", "LookTask", "Message", "Progress", "ProtectTask", "Ready", "Task"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,22 @@ class ProtectTask:
     config: ProtectConfig
 
 
-Task = LookTask | ProtectTask
+@dataclass(frozen=True, slots=True)
+class AttackTask:
+    """Process an original and its cloak as an attacker may, and see what of the effect is left.
+
+    Args:
+        source: the cloaked picture.
+        original: what it was made from.
+        attacks: names out of `cloak_ui.attacking.ATTACKS`.
+    """
+
+    source: Path
+    original: Path
+    attacks: tuple[str, ...]
+
+
+Task = LookTask | ProtectTask | AttackTask
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +78,7 @@ class Progress:
         eta_seconds: to its end, None when unknown.
         pictures: files that are new or were replaced, by their name on the page.
         facts: what was found out about the picture.
+        figures: what was measured, by name.
     """
 
     stage: Stage | None = None
@@ -72,6 +88,7 @@ class Progress:
     eta_seconds: float | None = None
     pictures: dict[str, Path] = field(default_factory=dict)
     facts: dict[str, str | int | bool] = field(default_factory=dict)
+    figures: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from cloak_ui.limits import Limits
-from cloak_ui.tasks import Failed, LookTask, Message, Ready, Task
+from cloak_ui.tasks import Failed, LookTask, Message, ProtectTask, Ready, Task
 
 __all__ = ["work"]
 
@@ -44,6 +44,7 @@ def _ready() -> Ready:
 def _carry_out(task: Task, folder: Path, enough: Callable[[], bool], limits: Limits) -> Iterator[Message]:
     from cloak.cli.failures import explain, show_details
     from cloak.image import ReadLimits
+    from cloak_ui.attacking import attack
     from cloak_ui.looking import look
     from cloak_ui.protecting import protect
 
@@ -51,8 +52,10 @@ def _carry_out(task: Task, folder: Path, enough: Callable[[], bool], limits: Lim
     try:
         if isinstance(task, LookTask):
             yield from look(task, folder, reading)
-        else:
+        elif isinstance(task, ProtectTask):
             yield from protect(task, folder, reading, enough)
+        else:
+            yield from attack(task, folder, reading)
     except Exception as error:
         show_details(error)
         failure = explain(error)
