@@ -133,5 +133,5 @@ def test_certificate_without_a_decoding_model_says_what_is_not_known() -> None:
     }
     text = certificate_text(certificate, words("en"))
     assert "not known" in text
-    assert "Nothing was changed" in text
+    assert "nothing was changed" in text
     assert "stand-ins" not in text

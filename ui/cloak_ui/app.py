@@ -1,12 +1,13 @@
 """Composes the page."""
 
-import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import gradio
 
 from cloak_ui.attack_tab import build_attack_tab
+from cloak_ui.galleries import Galleries
+from cloak_ui.gallery_tab import build_gallery_tab
 from cloak_ui.jobs import Desk
 from cloak_ui.models_tab import build_models_tab
 from cloak_ui.protect_api import add_protect_api
@@ -53,26 +54,26 @@ def theme() -> "Base":
 
 
 def create_app(
-    desk: Desk, strings: gradio.I18n, *, keep_seconds: float, public: bool = False, secret: str | None = None
+    desk: Desk, galleries: Galleries, strings: gradio.I18n, *, secret: str, public: bool = False
 ) -> gradio.Blocks:
     """The page with its tabs.
 
     Args:
         desk: carries out the jobs.
+        galleries: of all visitors.
         strings: words that the browser translates.
-        keep_seconds: age at which files that were shown are deleted.
+        secret: encrypts what the browser remembers; with the same one visitors are recognised after a restart.
         public: whether strangers share this machine; they may not change what lies on it.
-        secret: encrypts what the browser remembers; give the same one to be recognised after a restart.
     """
-    app = gradio.Blocks(title="artcloak", analytics_enabled=False, delete_cache=(600, int(keep_seconds)))
+    app = gradio.Blocks(title="artcloak", analytics_enabled=False, delete_cache=(600, int(desk.limits.keep_seconds)))
     with app:
         gradio.Markdown(strings("page_head_public" if public else "page_head"), elem_classes="page-head")
-        memory = gradio.BrowserState(
-            {"owner": "", "job": ""}, storage_key="artcloak", secret=secret or secrets.token_hex(16)
-        )
+        memory = gradio.BrowserState({"owner": ""}, storage_key="artcloak", secret=secret)
         with gradio.Tabs():
             with gradio.Tab(strings("tab_protect"), id="protect"):
                 build_protect_tab(app, desk, memory, strings)
+            with gradio.Tab(strings("tab_gallery"), id="gallery"):
+                build_gallery_tab(app, galleries, memory, strings)
             with gradio.Tab(strings("tab_attack"), id="attack"):
                 build_attack_tab(desk, memory, strings)
             with gradio.Tab(strings("tab_models"), id="models"):

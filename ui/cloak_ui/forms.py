@@ -11,7 +11,16 @@ from cloak.config import ProtectConfig
 from cloak.errors import UsageError
 from cloak.types import Effort, Strength
 
-__all__ = ["EFFORTS", "STRENGTHS", "config_from", "field_widget", "model_choices", "setting_choices"]
+__all__ = [
+    "EFFORTS",
+    "STRENGTHS",
+    "config_from",
+    "effort_widget",
+    "field_widget",
+    "model_choices",
+    "setting_choices",
+    "strength_widget",
+]
 
 EFFORTS: tuple[Effort, ...] = get_args(Effort)
 STRENGTHS: tuple[Strength, ...] = get_args(Strength)
@@ -42,13 +51,37 @@ def model_choices() -> list[str]:
     return ["auto", *(row["name"] for row in rows if row["state"] != "absent" and "encode" in row["capabilities"])]
 
 
-def field_widget(name: str, strings: gradio.I18n) -> gradio.components.Component:
+def strength_widget(strings: gradio.I18n, *, elem_id: str = "strength") -> gradio.Radio:
+    """The three strengths."""
+    return gradio.Radio(
+        [(str(strings(f"strength_{name}")), name) for name in STRENGTHS],
+        value=ProtectConfig.model_fields["strength"].default,
+        label=strings("setting_strength"),
+        info=strings("setting_strength_info"),
+        elem_id=elem_id,
+    )
+
+
+def effort_widget(strings: gradio.I18n, *, elem_id: str = "effort") -> gradio.Slider:
+    """A slider over `EFFORTS`."""
+    return gradio.Slider(
+        0,
+        len(EFFORTS) - 1,
+        value=EFFORTS.index(ProtectConfig.model_fields["effort"].default),
+        step=1,
+        label=strings("setting_effort"),
+        info=strings("setting_effort_info"),
+        elem_id=elem_id,
+    )
+
+
+def field_widget(name: str, strings: gradio.I18n, *, prefix: str = "setting-") -> gradio.components.Component:
     """The widget for one setting, with its limits, default and explanation."""
     field = ProtectConfig.model_fields[name]
     texts: dict[str, Any] = {
         "label": strings(f"setting_{name}"),
         "info": strings(f"setting_{name}_info"),
-        "elem_id": f"setting-{name}",
+        "elem_id": f"{prefix}{name}",
     }
     if name == "models":
         return gradio.Dropdown(model_choices(), value=list(field.default), multiselect=True, **texts)

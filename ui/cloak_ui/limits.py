@@ -15,4 +15,7 @@ class Limits(BaseModel):
     max_waiting: int = Field(default=32, ge=1, description="Most jobs that wait at once, all visitors together.")
     max_per_owner: int = Field(default=3, ge=1, description="Most unfinished jobs of one visitor.")
     job_seconds: float = Field(default=4 * 3600.0, gt=0, description="A job that takes longer is stopped.")
+    gallery_pictures: int = Field(default=500, ge=1, description="Most files of a gallery.")
+    gallery_bytes: int = Field(default=5_000_000_000, ge=1, description="Most bytes of a gallery's files together.")
+    gallery_seconds: float = Field(default=7 * 86400.0, gt=0, description="How long an untouched gallery is kept.")
     keep_seconds: float = Field(default=3600.0, gt=0, description="How long files of a finished job stay.")

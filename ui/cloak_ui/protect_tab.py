@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio
 
-from cloak_ui.forms import EFFORTS, STRENGTHS, field_widget
+from cloak_ui.forms import effort_widget, field_widget, strength_widget
 from cloak_ui.jobs import Desk
 from cloak_ui.protect_callbacks import ADVANCED, SETTINGS, ProtectCallbacks
 from cloak_ui.watching import QUIET
@@ -53,22 +53,7 @@ def _build_form(strings: gradio.I18n) -> Components:
             with gradio.Row(elem_classes="parts"):
                 for name in names:
                     form[f"part_{name}"] = _still(strings(f"part_{name}"), min_width=150)
-    form["strength"] = gradio.Radio(
-        [(str(strings(f"strength_{name}")), name) for name in STRENGTHS],
-        value="balanced",
-        label=strings("setting_strength"),
-        info=strings("setting_strength_info"),
-        elem_id="strength",
-    )
-    form["effort"] = gradio.Slider(
-        0,
-        len(EFFORTS) - 1,
-        value=EFFORTS.index("standard"),
-        step=1,
-        label=strings("setting_effort"),
-        info=strings("setting_effort_info"),
-        elem_id="effort",
-    )
+    form["strength"], form["effort"] = strength_widget(strings), effort_widget(strings)
     form["time"] = gradio.Markdown(elem_id="time")
     with gradio.Accordion(strings("advanced"), open=False):
         for name in ADVANCED:

@@ -22,18 +22,20 @@ def protect(
 ) -> Iterator[Message]:
     """Carry out a task; `enough` ends it early with what was reached."""
     _, before = read_shown(task.source, limits)
-    yield Progress("read", pictures={"original": save_picture(fit_to_screen(before), folder / "original.png")})
+    if task.views:
+        yield Progress("read", pictures={"original": save_picture(fit_to_screen(before), folder / "original.png")})
     protector, result, shown_at = _protector(task.config), None, 0.0
     for step in protector.steps(task.source, enough=enough):
         result, pictures = step.result, {}
-        if step.preview is not None and time.monotonic() - shown_at > _PREVIEW_SECONDS:
+        if task.views and step.preview is not None and time.monotonic() - shown_at > _PREVIEW_SECONDS:
             shown_at = time.monotonic()
             pictures["now"] = save_picture(fit_to_screen(step.preview()), folder / f"now-{step.index}.jpg")
         yield _progress(step, pictures)
     assert isinstance(result, Result)
     assert result.path is not None
     assert result.certificate_path is not None
-    yield from _views(protector, task.source, result.path, folder)
+    if task.views:
+        yield from _views(protector, task.source, result.path, folder)
     yield Finished({"picture": result.path, "certificate": result.certificate_path})
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import ipaddress
 import os
+import secrets
 import socket
 import tempfile
 import threading
@@ -103,13 +104,19 @@ def state_folder() -> Path:
 
 
 def create_server(
-    address: Address, *, folder: Path, limits: Limits | None = None, when_ready: Callable[[], None] = lambda: None
+    address: Address,
+    *,
+    folder: Path,
+    kept: Path,
+    limits: Limits | None = None,
+    when_ready: Callable[[], None] = lambda: None,
 ) -> "FastAPI":
     """The page as an ASGI application.
 
     Args:
         address: where it will be served.
         folder: where jobs and uploads of this run lie; deleted at the end.
+        kept: where galleries lie, which outlive a restart.
         limits: what is refused.
         when_ready: called once visitors can come.
     """
@@ -120,12 +127,14 @@ def create_server(
     from fastapi import FastAPI
 
     from cloak_ui.app import SCRIPT, STYLE, create_app, theme
+    from cloak_ui.galleries import Galleries
     from cloak_ui.jobs import Desk
     from cloak_ui.languages import browser_strings
     from cloak_ui.safety import Guard, content_policy
 
     limits = limits or Limits()
     desk = Desk(folder / "jobs", limits)
+    galleries = Galleries(desk, kept / "galleries")
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -138,7 +147,7 @@ def create_server(
     strings = browser_strings()
     gradio.mount_gradio_app(
         server,
-        create_app(desk, strings, keep_seconds=limits.keep_seconds, public=address.public),
+        create_app(desk, galleries, strings, secret=_secret(kept), public=address.public),
         "/",
         server_name=address.host,
         server_port=address.port,
@@ -159,11 +168,21 @@ def create_server(
     return server
 
 
+def _secret(folder: Path) -> str:
+    """What browsers' memories are encrypted with; made once for each machine."""
+    path = folder / "secret.txt"
+    if not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(16))
+    return path.read_text(encoding="ascii")
+
+
 def serve(address: Address, *, limits: Limits | None = None, when_ready: Callable[[], None] = lambda: None) -> None:
-    """Serve the page until it is interrupted; everything of this run is deleted afterwards."""
+    """Serve the page until it is interrupted; everything of this run but galleries is deleted afterwards."""
     import uvicorn
 
     free_port(address.host, address.port)
     with tempfile.TemporaryDirectory(prefix="artcloak-page-") as folder:
-        server = create_server(address, folder=Path(folder), limits=limits, when_ready=when_ready)
+        server = create_server(address, folder=Path(folder), kept=state_folder(), limits=limits, when_ready=when_ready)
         uvicorn.run(server, host=address.host, port=address.port, log_level="error", timeout_graceful_shutdown=2)

@@ -29,10 +29,12 @@ class ProtectTask:
     Args:
         source: the picture.
         config: settings.
+        views: whether the pictures that show what was done are wanted.
     """
 
     source: Path
     config: ProtectConfig
+    views: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,16 @@ from cloak.budgets import STRENGTHS
 from cloak_ui.jobs import CRASHED, TOO_LONG, Job
 from cloak_ui.languages import Words
 
-__all__ = ["certificate_text", "duration", "facts_text", "failure_text", "progress_html"]
+__all__ = [
+    "certificate_text",
+    "duration",
+    "facts_text",
+    "failed_text",
+    "failure_text",
+    "left_at_worst",
+    "progress_html",
+    "visibility_word",
+]
 
 _NO_NUMBERS = "-"
 
@@ -56,18 +65,27 @@ def failure_text(job: Job, say: Words) -> str:
     if job.state == "cancelled":
         return say("cancelled")
     assert job.failure is not None
-    kinds = {CRASHED: "failure_crashed", TOO_LONG: "failure_too_long", "UnexpectedError": "failure_unexpected"}
-    if job.failure.kind in kinds:
-        return say(kinds[job.failure.kind])
-    return say("failure", message=job.failure.message)
+    return failed_text(job.failure.kind, job.failure.message, say)
+
+
+def failed_text(kind: str, message: str, say: Words) -> str:
+    """A failure in words, by its kind where that says all."""
+    known = {CRASHED: "failure_crashed", TOO_LONG: "failure_too_long", "UnexpectedError": "failure_unexpected"}
+    return say(known[kind]) if kind in known else say("failure", message=message)
+
+
+def visibility_word(certificate: Mapping[str, Any], say: Words) -> str:
+    """How visible the change is, in a few words."""
+    visible = certificate["visibility"]
+    level = next((name for name, level in STRENGTHS.items() if visible["lpips"] <= level.caps.lpips), "beyond")
+    return say(f"visible_{level}" if visible["max_change"] else "visible_none")
 
 
 def certificate_text(certificate: Mapping[str, Any], say: Words) -> str:
     """The certificate in plain words, each figure beside its noise control."""
     visible = certificate["visibility"]
-    level = next((name for name, level in STRENGTHS.items() if visible["lpips"] <= level.caps.lpips), "beyond")
     lines = [
-        say(f"visible_{level}" if visible["max_change"] else "visible_none"),
+        say("visible_line", level=visibility_word(certificate, say)),
         say("visible_change", largest=round(visible["max_change"]), mean=f"{visible['mean_change']:.1f}"),
         "",
         *_effect_table(certificate["effects"], say),
@@ -101,11 +119,16 @@ def _effect_row(effect: dict[str, Any], say: Words) -> list[str]:
     at = effect["sizes"][0]
     times = round(at["times_noise"], 1)
     word = say("moved_strongly" if times >= 10 else "moved_clearly" if times >= 3 else "moved_hardly")
-    left = min(effect["remains"].items(), key=lambda item: item[1], default=None)
     return [
         effect["model"],
         f"{100 * at['cloak']['low_frequency']:.1f} %",
         f"{100 * at['noise']['low_frequency']:.1f} %",
         f"{times} ({word})",
-        _NO_NUMBERS if left is None else f"{100 * left[1]:.0f} % ({left[0]})",
+        left_at_worst(effect),
     ]
+
+
+def left_at_worst(effect: Mapping[str, Any]) -> str:
+    """What is left of the effect after the worst of the tested processing; "-" when it was not measured."""
+    left = min(effect["remains"].items(), key=lambda item: item[1], default=None)
+    return _NO_NUMBERS if left is None else f"{100 * left[1]:.0f} % ({left[0]})"
