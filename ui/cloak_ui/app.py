@@ -12,6 +12,7 @@ from cloak_ui.jobs import Desk
 from cloak_ui.models_tab import build_models_tab
 from cloak_ui.protect_api import add_protect_api
 from cloak_ui.protect_tab import build_protect_tab
+from cloak_ui.watching import QUIET, greet
 
 if TYPE_CHECKING:
     from gradio.themes.base import Base
@@ -69,11 +70,12 @@ def create_app(
     with app:
         gradio.Markdown(strings("page_head_public" if public else "page_head"), elem_classes="page-head")
         memory = gradio.BrowserState({"owner": ""}, storage_key="artcloak", secret=secret)
+        greeted = app.load(greet, [memory], [memory], **QUIET)  # whatever needs the visitor comes after it
         with gradio.Tabs():
             with gradio.Tab(strings("tab_protect"), id="protect"):
-                build_protect_tab(app, desk, memory, strings)
+                build_protect_tab(app, greeted, desk, memory, strings)
             with gradio.Tab(strings("tab_gallery"), id="gallery"):
-                build_gallery_tab(app, galleries, memory, strings)
+                build_gallery_tab(greeted, galleries, memory, strings)
             with gradio.Tab(strings("tab_attack"), id="attack"):
                 build_attack_tab(desk, memory, strings)
             with gradio.Tab(strings("tab_models"), id="models"):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio
+from gradio.events import Dependency
 
 from cloak.errors import CloakError
 from cloak_ui.forms import EFFORTS, config_from, effort_widget, field_widget, strength_widget
@@ -22,7 +23,7 @@ Updates = dict[Any, Any]
 
 
 def build_gallery_tab(
-    app: gradio.Blocks, galleries: Galleries, memory: gradio.BrowserState, strings: gradio.I18n
+    greeted: Dependency, galleries: Galleries, memory: gradio.BrowserState, strings: gradio.I18n
 ) -> dict[str, Any]:
     """Lay the tab out and connect it."""
     gradio.Markdown(strings("gallery_intro"))
@@ -44,7 +45,7 @@ def build_gallery_tab(
     widgets["pause"].click(calls.pause, [memory], None, **QUIET)
     widgets["resume"].click(calls.resume, [memory], None, **QUIET).then(**watching)
     widgets["pack"].click(calls.pack, [memory], [widgets["archive"]], **QUIET)
-    app.load(**watching)
+    greeted.then(**watching)
     return {"files": files, "begin": begin, **widgets}
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import secrets
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -41,15 +40,13 @@ class ProtectCallbacks:
     def __init__(self, desk: Desk, widgets: Mapping[str, Any]) -> None:
         self._desk, self._widgets = desk, widgets
 
-    async def greet(self, memory: Memory | None, request: gradio.Request) -> tuple[Memory, str]:
-        """Give a new visitor a name of his own, by which his jobs are found again."""
-        remembered = memory or {}
-        owner = remembered.get("owner") or secrets.token_urlsafe(16)
-        for _ in range(60):  # the first visitor may come before the machine was measured
+    async def first_estimate(self, request: gradio.Request) -> str:
+        """The time of the default effort, as soon as the machine was measured."""
+        for _ in range(120):
             if self._desk.rates:
                 break
             await asyncio.sleep(0.25)
-        return {**remembered, "owner": owner}, self.estimate(2, None, request)
+        return self.estimate(EFFORTS.index(ProtectConfig.model_fields["effort"].default), None, request)
 
     async def look(self, memory: Memory, picture: str | None, request: gradio.Request) -> AsyncIterator[Updates]:
         """Show a new picture and how each strength looks on a part of it, one by one."""

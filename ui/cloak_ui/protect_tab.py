@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import gradio
+from gradio.events import Dependency
 
 from cloak_ui.forms import effort_widget, field_widget, strength_widget
 from cloak_ui.jobs import Desk
@@ -16,7 +17,9 @@ _READABLE = [".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".avif", ".bmp"]
 Components = dict[str, Any]
 
 
-def build_protect_tab(app: gradio.Blocks, desk: Desk, memory: gradio.BrowserState, strings: gradio.I18n) -> Components:
+def build_protect_tab(
+    app: gradio.Blocks, greeted: Dependency, desk: Desk, memory: gradio.BrowserState, strings: gradio.I18n
+) -> Components:
     """Lay the tab out and connect it."""
     with gradio.Row(equal_height=False):
         with gradio.Column(scale=4, min_width=320):
@@ -28,7 +31,8 @@ def build_protect_tab(app: gradio.Blocks, desk: Desk, memory: gradio.BrowserStat
     watching: dict[str, Any] = {"fn": calls.watch, "inputs": [memory], "outputs": [*shown.values()], **QUIET}
     looks = [form[name] for name in ("facts", "parts", *calls.parts)]
 
-    app.load(calls.greet, [memory], [memory, form["time"]], **QUIET).then(**watching)
+    app.load(calls.first_estimate, None, [form["time"]], **QUIET)
+    greeted.then(**watching)
     form["picture"].change(calls.look, [memory, form["picture"]], [*looks, shown["message"]], **QUIET).then(
         calls.estimate, [form["effort"], form["facts"]], [form["time"]], **QUIET
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 import html
+import secrets
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,11 +11,17 @@ import gradio
 from cloak_ui.jobs import Job
 from cloak_ui.languages import Words, preferred_language, words
 
-__all__ = ["QUIET", "Memory", "alert", "changes", "hidden", "shown", "words_for"]
+__all__ = ["QUIET", "Memory", "alert", "changes", "greet", "hidden", "shown", "words_for"]
 
 Memory = dict[str, str]
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}  # how the page calls its functions
 _WATCH_SECONDS = 0.3  # between two looks at a job
+
+
+def greet(memory: Memory | None) -> Memory:
+    """Give a new visitor a name of his own, by which his jobs are found again."""
+    remembered = memory or {}
+    return {**remembered, "owner": remembered.get("owner") or secrets.token_urlsafe(16)}
 
 
 def words_for(request: gradio.Request) -> Words:
