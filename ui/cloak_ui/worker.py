@@ -1,5 +1,6 @@
 """The process that computes. It takes one task after the other and may be killed at any moment without harm."""
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
@@ -59,4 +60,4 @@ def _carry_out(task: Task, folder: Path, enough: Callable[[], bool], limits: Lim
     except Exception as error:
         show_details(error)
         failure = explain(error)
-        yield Failed(failure.kind, failure.message)
+        yield Failed(failure.kind, failure.message.replace(f"{folder}{os.sep}", ""))  # where it lies is nobody's business
