@@ -27,7 +27,7 @@ setup: $(VENV)/.installed-dev $(VENV)/.installed-ui $(VENV)/.installed-eval
 demo: $(VENV)/.installed-dev
 	$(BIN)/python -m cloak.cli protect $(EXAMPLES) --output demo/ --effort fast --overwrite
 
-test: $(VENV)/.installed-dev
+test: $(VENV)/.installed-dev $(VENV)/.installed-ui $(VENV)/.chromium
 	$(BIN)/python -m pytest -q
 
 lint: $(VENV)/.installed-dev
@@ -45,6 +45,15 @@ $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
 	  || { echo "artcloak needs Python 3.10 or newer; give one: make PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# The page is tested in a real browser. Debian's is taken where it can be installed; without one, those tests are skipped.
+$(VENV)/.chromium: $(VENV)/.created
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null \
+	  || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	    && echo "Installing Chromium for the tests of the page." \
+	    && apt-get -qq update && apt-get -qq install --yes --no-install-recommends chromium >/dev/null; } \
+	  || echo "No Chromium here and it cannot be installed by itself: the tests in a browser are skipped."
 	@touch $@
 
 $(VENV)/.installed-torch: $(VENV)/.created

@@ -150,9 +150,23 @@ class Protector:
         result: Result = last.result
         return result
 
-    def steps(self, source: Source, output: Path | str | None = None, *, overwrite: bool = False) -> Iterator[Step]:
-        """Protect one picture, as a stream of typed steps; the last one carries the result. Closing it cancels."""
-        yield from _Run(self, source, output, overwrite=overwrite).steps()
+    def steps(
+        self,
+        source: Source,
+        output: Path | str | None = None,
+        *,
+        overwrite: bool = False,
+        enough: Callable[[], bool] = lambda: False,
+    ) -> Iterator[Step]:
+        """Protect one picture, as a stream of typed steps; the last one carries the result. Closing it cancels.
+
+        Args:
+            source: see `protect`.
+            output: see `protect`.
+            overwrite: see `protect`.
+            enough: asked after each optimiser step; once it is true, what was reached is fitted, written and certified.
+        """
+        yield from _Run(self, source, output, overwrite=overwrite).steps(enough)
 
 
 class _Run:
@@ -200,7 +214,7 @@ class _Run:
             return None if output is None else Path(output)
         return plan_output(self.path, None if output is None else Path(output), self.config.format)
 
-    def steps(self) -> Iterator[Step]:
+    def steps(self, enough: Callable[[], bool]) -> Iterator[Step]:
         yield self._step("read", message="reading")
         document = read_picture(self.source)
         scene = Scene(document, level=self.level)
@@ -213,6 +227,8 @@ class _Run:
         change = torch.zeros_like(scene.working)
         for step, change in self._optimise(scene, loss):  # noqa: B007 (the last one is used below)
             yield step
+            if enough():
+                break
         del loss  # and with it what the models need of the original
         release_memory()
         yield self._step("fit", message="fitting to the visibility cap")

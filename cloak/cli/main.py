@@ -36,6 +36,7 @@ def create_app() -> "App":
     from cloak.cli.options import settings_sources
     from cloak.cli.protect import protect
     from cloak.cli.selftest import selftest
+    from cloak.cli.ui import ui
 
     app = cyclopts.App(
         name="cloak",
@@ -53,6 +54,7 @@ def create_app() -> "App":
     app.command(eval_app)
     app.command(selftest)
     app.command(doctor)
+    app.command(ui)
     app.register_install_completion_command()
     return app
 
