@@ -1,6 +1,7 @@
 """`cloak ui`: the page, in a browser on this machine."""
 
 import os
+import signal
 import sys
 import webbrowser
 from typing import Annotated
@@ -36,6 +37,7 @@ def ui(
     from cloak_ui.server import Address, parse_auth, serve
 
     address = Address(host=host, port=port, auth=parse_auth(auth))
+    signal.set_wakeup_fd(-1)  # the server answers Ctrl-C itself, and needs a moment to delete what visitors left
     say(f"The page is at {address.url} (end it with Ctrl-C).")
     serve(address, when_ready=lambda: _open(address.url) if open_page else None)
     return 0

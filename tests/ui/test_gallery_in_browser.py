@@ -30,6 +30,7 @@ def test_bad_among_good_then_restart_then_everything_as_zip(
     tab.click("#gallery-start")
     tab.wait_for_selector("#gallery-table tr.done")
     page.stop()
+    assert list((tmp_path / "page").glob("artcloak-page-*")) == []  # uploads and jobs of that run are gone
     page = serve(tmp_path / "page", page)
     tab.reload()
     tab.wait_for_selector("#start")

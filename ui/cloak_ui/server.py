@@ -4,6 +4,7 @@ import contextlib
 import ipaddress
 import os
 import secrets
+import shutil
 import socket
 import tempfile
 import threading
@@ -141,6 +142,7 @@ def create_server(
         threading.Timer(0.5, when_ready).start()  # the port is opened right after this
         yield
         desk.close()
+        shutil.rmtree(folder, ignore_errors=True)  # here, as the signal that ended the server ends the process next
 
     hosts = _LOOPBACK_NAMES if is_loopback(address.host) else None
     server = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
@@ -183,6 +185,6 @@ def serve(address: Address, *, limits: Limits | None = None, when_ready: Callabl
     import uvicorn
 
     free_port(address.host, address.port)
-    with tempfile.TemporaryDirectory(prefix="artcloak-page-") as folder:
-        server = create_server(address, folder=Path(folder), kept=state_folder(), limits=limits, when_ready=when_ready)
-        uvicorn.run(server, host=address.host, port=address.port, log_level="error", timeout_graceful_shutdown=2)
+    folder = Path(tempfile.mkdtemp(prefix="artcloak-page-"))
+    server = create_server(address, folder=folder, kept=state_folder(), limits=limits, when_ready=when_ready)
+    uvicorn.run(server, host=address.host, port=address.port, log_level="error", timeout_graceful_shutdown=1)

@@ -60,4 +60,5 @@ def _carry_out(task: Task, folder: Path, enough: Callable[[], bool], limits: Lim
     except Exception as error:
         show_details(error)
         failure = explain(error)
-        yield Failed(failure.kind, failure.message.replace(f"{folder}{os.sep}", ""))  # where it lies is nobody's business
+        message = failure.message.replace(f"{folder}{os.sep}", "")  # where it lies is nobody's business
+        yield Failed(failure.kind, message)
