@@ -27,10 +27,10 @@ setup: $(VENV)/.installed-dev $(VENV)/.installed-ui $(VENV)/.installed-eval
 demo: $(VENV)/.installed-dev
 	$(BIN)/python -m cloak.cli protect $(EXAMPLES) --output demo/ --effort fast --overwrite
 
-test: $(VENV)/.installed-dev $(VENV)/.installed-ui $(VENV)/.chromium
+test: setup $(VENV)/.chromium
 	$(BIN)/python -m pytest -q
 
-lint: $(VENV)/.installed-dev
+lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
