@@ -239,7 +239,7 @@ def _listed(path: Path) -> Found:
     except OSError as error:
         raise UsageError(f"Cannot read the list {path}: {error.strerror}.") from error
     paths = [path.parent / line.strip() for line in lines if line.strip() and not line.startswith("#")]
-    yield from _several(list(dict.fromkeys(paths)))
+    return _several(list(dict.fromkeys(paths)))
 
 
 def _matching(pattern: str, skip: Path | None) -> Found:
@@ -247,7 +247,7 @@ def _matching(pattern: str, skip: Path | None) -> Found:
     files = [path for path in paths if not path.is_dir() and not (skip and _is_below(path, skip))]
     if not files:
         raise UsageError(f"No file matches {pattern}.")
-    yield from _several(files)
+    return _several(files)
 
 
 def _is_below(path: Path, folder: Path) -> bool:

@@ -261,7 +261,7 @@ class Run:
         """Write a result, then note it down."""
         row, hashes = self._rows.pop(cloaked.name), self._hashes.pop(cloaked.name)
         assert row.output is not None
-        facts = cloaked.certificate.output.model_copy(update={"name": row.output.rpartition("/")[2]})
+        facts = cloaked.certificate.output.named(row.output.rpartition("/")[2])
         certificate = cloaked.certificate.model_copy(update={"output": facts})
         try:
             status = row.original.status()

@@ -89,8 +89,7 @@ class Worker:
     def _cloak(protector: Protector, task: Task) -> Iterator[Message]:
         result: Result | None = None
         told = 0.0
-        file_name = PurePosixPath(task.name).name.encode("utf-8", "backslashreplace").decode()  # odd bytes spelled out
-        for step in protector.steps(task.data, name=file_name):
+        for step in protector.steps(task.data, name=PurePosixPath(task.name).name):
             result = step.result or result
             if time.monotonic() - told >= _PROGRESS_SECONDS:
                 told = time.monotonic()
