@@ -51,6 +51,12 @@ def _cores() -> "set[int] | range":
     return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
 
 
+def _threads(workers: int) -> int:
+    """Threads of each worker: its share of the cores, but no more than the person allows."""
+    share, allowed = max(1, len(_cores()) // workers), os.environ.get("OMP_NUM_THREADS", "")
+    return min(share, int(allowed)) if allowed.isdecimal() and int(allowed) else share
+
+
 class LocalEngine:
     """Processes on this machine; they end with the run, also when it is killed.
 
@@ -61,7 +67,7 @@ class LocalEngine:
     """
 
     def __init__(self, *, workers: int, device: str, factory: Callable[[], Any]) -> None:
-        self._arguments = max(1, len(_cores()) // workers), device, factory
+        self._arguments = _threads(workers), device, factory
         self._workers = [_Process(*self._arguments, number) for number in range(workers)]
 
     def free(self) -> int:
