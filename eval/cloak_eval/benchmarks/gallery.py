@@ -16,16 +16,20 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+import torch
 from PIL import Image, ImageDraw
 from pydantic import Field, ValidationError
 from rich.console import Console
 
 from cloak.certificate import Certificate
+from cloak.config import ProtectConfig
 from cloak.errors import CloakError
 from cloak.image import read_picture
+from cloak.protect import Protector
 from cloak_eval.benchmarks.results import Provenance, Record, provenance, write_json
+from cloak_eval.benchmarks.speed import painted_picture
 
 __all__ = ["GalleryReport", "add_parser", "make_portfolio", "run"]
 
@@ -35,7 +39,7 @@ _KINDS = [
     ("webp", "RGB"), ("webp", "RGBA"), ("tif", "RGB"), ("bmp", "RGB"),
 ]  # fmt: skip
 _PILLOW = {"jpg": "JPEG", "tif": "TIFF"}
-Part = Literal["kills", "throughput", "workers", "memory"]
+Part = Literal["kills", "throughput", "workers", "memory", "cost"]
 
 
 class GalleryReport(Record):
@@ -53,7 +57,7 @@ class GalleryReport(Record):
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the subcommand `gallery`."""
     parser = subparsers.add_parser("gallery", help="kills survived, throughput, workers and memory of galleries")
-    parser.add_argument("part", choices=["kills", "throughput", "workers", "memory"])
+    parser.add_argument("part", choices=get_args(Part))
     parser.add_argument("--pictures", type=int, nargs="+", default=[1000], help="several only for memory")
     parser.add_argument("--sides", type=int, nargs=2, default=(24, 72), help="least and largest width and height")
     parser.add_argument("--broken", type=float, default=0.05, help="share of broken files")
@@ -61,7 +65,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--seconds", type=float, nargs=2, default=(6.0, 20.0), help="from a start to its kill")
     parser.add_argument("--effort", default="fast")
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--out", type=Path, help="default: eval/results/gallery-PART.json")
+    parser.add_argument("--out", type=Path, help="default: eval/results/gallery-PART.json (with the effort for cost)")
     parser.set_defaults(run=run)
 
 
@@ -72,6 +76,7 @@ def run(options: argparse.Namespace) -> int:
         "throughput": _throughput,
         "workers": _workers,
         "memory": _memory,
+        "cost": _cost,
     }
     with tempfile.TemporaryDirectory() as folder:
         figures, kept = parts[options.part](options, Path(folder))
@@ -85,9 +90,14 @@ def run(options: argparse.Namespace) -> int:
         effort=options.effort,
         figures=figures,
     )
-    write_json(report, options.out or Path(f"eval/results/gallery-{options.part}.json"))
+    write_json(report, options.out or _default_out(options))
     Console(highlight=False).print_json(json.dumps(figures))
     return 0 if kept else 1
+
+
+def _default_out(options: argparse.Namespace) -> Path:
+    effort = f"-{options.effort}" if options.part == "cost" else ""
+    return Path(f"eval/results/gallery-{options.part}{effort}.json")
 
 
 def broken_numbers(count: int, share: float) -> set[int]:
@@ -274,6 +284,28 @@ def _workers(options: argparse.Namespace, folder: Path) -> tuple[dict[str, Any],
         seconds[workers] = event["tally"]["seconds"]
     ratio = seconds[1] / seconds[2]
     return {"seconds": {str(count): value for count, value in seconds.items()}, "ratio": round(ratio, 2)}, ratio >= 1.6
+
+
+def _cost(options: argparse.Namespace, folder: Path) -> tuple[dict[str, Any], bool]:  # noqa: ARG001
+    """Arithmetic of one picture of a megapixel, and what it takes on one core; the base of every larger sum."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    picture = painted_picture(1224, 816)
+    torch.set_num_threads(1)
+    protector = Protector(ProtectConfig(effort=options.effort))
+    protector(picture.resize((64, 64)))  # models are loaded before the clock starts
+    began = time.process_time()
+    protector(picture)
+    seconds = time.process_time() - began
+    with FlopCounterMode(display=False) as counter:
+        protector(picture)
+    operations = counter.get_total_flops()
+    return {
+        "megapixels": 1224 * 816 / 1e6,
+        "floating_point_operations": operations,
+        "core_seconds": round(seconds, 1),
+        "operations_per_core_second": round(operations / seconds),
+    }, True
 
 
 def _memory(options: argparse.Namespace, folder: Path) -> tuple[dict[str, Any], bool]:
