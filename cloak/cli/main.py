@@ -33,6 +33,7 @@ def create_app() -> "App":
     from cloak.cli.inspect import inspect
     from cloak.cli.methods import methods_app
     from cloak.cli.models import models_app
+    from cloak.cli.notice import notice
     from cloak.cli.options import settings_sources
     from cloak.cli.protect import protect
     from cloak.cli.selftest import selftest
@@ -53,6 +54,7 @@ def create_app() -> "App":
     app.command(methods_app)
     app.command(eval_app)
     app.command(selftest)
+    app.command(notice)
     app.command(doctor)
     app.command(ui)
     app.register_install_completion_command()
