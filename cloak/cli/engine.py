@@ -3,7 +3,7 @@
 Tests replace these functions; besides it only `machine` imports torch.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cloak.protect import Protector
     from cloak.registry import Registry
     from cloak.surrogates.pulling import PullPlan
+    from cloak.targets import PortfolioKey
     from cloak.types import Step
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "evaluation",
     "evaluation_parts",
     "expand_models",
+    "farthest_style",
     "inspect_pair",
     "known_models",
     "methods",
@@ -34,12 +36,15 @@ __all__ = [
     "plan_output",
     "plan_pull",
     "pull",
+    "read_key",
     "read_notice",
     "remove_model",
     "seconds_per_megapixel",
     "self_test",
     "store_folder",
+    "style_names",
     "verify_model",
+    "write_key",
     "write_report",
 ]
 
@@ -213,6 +218,34 @@ def read_notice(path: Path) -> str | None:
     from cloak.image import read_notice
 
     return read_notice(path)
+
+
+def style_names() -> tuple[str, ...]:
+    """The styles that a key can name."""
+    from cloak.targets import STYLE_NAMES
+
+    return STYLE_NAMES
+
+
+def farthest_style(pictures: "Iterable[PictureDocument]") -> str:
+    """The style that is farthest from the pictures' own; raises UsageError without a picture."""
+    from cloak.targets import farthest_style
+
+    return farthest_style(picture.pixels for picture in pictures)
+
+
+def write_key(path: Path, style: str) -> None:
+    """Write a new portfolio key; raises UnknownNameError and OutputError."""
+    from cloak.targets import PortfolioKey, painted_style, write_key
+
+    write_key(PortfolioKey(style=painted_style(style).name), path)
+
+
+def read_key(path: Path) -> "PortfolioKey":
+    """A portfolio key; raises UsageError for whatever is none."""
+    from cloak.targets import read_key
+
+    return read_key(path)
 
 
 def evaluation() -> Any:

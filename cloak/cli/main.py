@@ -31,6 +31,7 @@ def create_app() -> "App":
     from cloak.cli.doctor import doctor
     from cloak.cli.eval import eval_app
     from cloak.cli.inspect import inspect
+    from cloak.cli.key import key_app
     from cloak.cli.methods import methods_app
     from cloak.cli.models import models_app
     from cloak.cli.notice import notice
@@ -54,6 +55,7 @@ def create_app() -> "App":
     app.command(methods_app)
     app.command(eval_app)
     app.command(selftest)
+    app.command(key_app)
     app.command(notice)
     app.command(doctor)
     app.command(ui)
