@@ -27,6 +27,7 @@ __all__ = [
     "evaluation_parts",
     "expand_models",
     "farthest_style",
+    "has_certificate",
     "inspect_pair",
     "known_models",
     "methods",
@@ -36,11 +37,13 @@ __all__ = [
     "plan_output",
     "plan_pull",
     "pull",
+    "read_credentials",
     "read_key",
     "read_notice",
     "remove_model",
     "seconds_per_megapixel",
     "self_test",
+    "sign_file",
     "store_folder",
     "style_names",
     "verify_model",
@@ -246,6 +249,32 @@ def read_key(path: Path) -> "PortfolioKey":
     from cloak.targets import read_key
 
     return read_key(path)
+
+
+def read_credentials(path: Path) -> dict[str, Any]:
+    """What the Content Credentials in a file say; all null where the extra is missing."""
+    from cloak.errors import MissingExtraError
+    from cloak.provenance import Credentials, read_credentials
+
+    try:
+        found = read_credentials(path.read_bytes())
+    except MissingExtraError:
+        found = None
+    return (found or Credentials()).as_json()
+
+
+def has_certificate(path: Path) -> bool:
+    """Whether a certificate that is about these bytes lies beside a picture."""
+    from cloak.provenance import matching_certificate
+
+    return matching_certificate(path, path.read_bytes()) is not None
+
+
+def sign_file(source: Path, destination: Path, *, certificate: Path, key: Path, password: str | None) -> dict[str, Any]:
+    """Sign a picture file; see `cloak.provenance.sign_file`."""
+    from cloak.provenance import read_signer, sign_file
+
+    return sign_file(source, destination, read_signer(certificate, key, password=password)).as_json()
 
 
 def evaluation() -> Any:

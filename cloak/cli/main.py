@@ -38,6 +38,7 @@ def create_app() -> "App":
     from cloak.cli.options import settings_sources
     from cloak.cli.protect import protect
     from cloak.cli.selftest import selftest
+    from cloak.cli.sign import sign
     from cloak.cli.ui import ui
 
     app = cyclopts.App(
@@ -55,6 +56,7 @@ def create_app() -> "App":
     app.command(methods_app)
     app.command(eval_app)
     app.command(selftest)
+    app.command(sign)
     app.command(key_app)
     app.command(notice)
     app.command(doctor)

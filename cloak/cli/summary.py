@@ -50,7 +50,10 @@ def show_outcome(outcome: Outcome) -> None:
         say(_planned_text(outcome))
     else:
         say(f"{outcome.input} -> {outcome.output or 'standard output'}", style="green")
-        say(f"  {(outcome.certificate or {}).get('verdict', '')}".rstrip())
+        certificate = outcome.certificate or {}
+        say(f"  {certificate.get('verdict', '')}".rstrip())
+        for part in certificate.get("left_out", []):
+            say(f"  Left out, since it no longer holds for the changed picture: {part}. See `cloak sign --help`.")
 
 
 def _planned_text(outcome: Outcome) -> str:

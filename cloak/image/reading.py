@@ -22,6 +22,8 @@ from cloak.image.sources import FORMATS, LoadedFile, ReadLimits, check_size, dec
 __all__ = ["read_picture"]
 
 NAMES = {"PNG": "png", "JPEG": "jpeg", "MPO": "jpeg", "WEBP": "webp", "TIFF": "tiff", "AVIF": "avif", "BMP": "bmp"}
+# How the description of a C2PA manifest store begins, in every container (C2PA 2.2, section 11.1.4).
+MANIFEST = b"jumdc2pa\0\x11\0\x10\x80\0\0\xaa\0\x38\x9b\x71"
 TIFF_MAGIC = (b"II*\0", b"MM\0*")
 REDUCED_PAGE = 1  # bit of NewSubfileType: the page is a smaller copy of another one
 
@@ -89,6 +91,7 @@ def _document(
         metadata=metadata,
         lossless=lossless,
         jpeg=jpeg,
+        manifest=MANIFEST in loaded.data,
     )
 
 
