@@ -9,7 +9,7 @@ from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 from cloak.errors import InputError
 from cloak.image.depth16 import tiff_bits, wide_png, wide_tiff, wide_tiff_only
 from cloak.image.document import JpegCoding, PictureDocument, Raster
-from cloak.image.exif import ExifTables, read_exif
+from cloak.image.exif import ExifTables, exif_of, read_exif
 from cloak.image.jpeg import read_coding, resources_of_jpeg
 from cloak.image.metadata import Metadata
 from cloak.image.notice import xmp_of
@@ -64,9 +64,9 @@ def _read_opened(image: Image.Image, loaded: LoadedFile, limits: ReadLimits) -> 
     kind = NAMES[image.format or ""]
     mode = image.mode
     chunks = read_chunks(loaded.data) if kind == "png" else ()
-    exif = read_exif(image.getexif()) if kind == "tiff" else None  # Pillow turns a TIFF while it loads it
+    exif = exif_of(image) if kind == "tiff" else None  # Pillow turns a TIFF while it loads it
     raster = _read_raster(image, loaded, kind)
-    exif = read_exif(image.getexif()) if exif is None else exif
+    exif = exif_of(image) if exif is None else exif
     if kind != "tiff":
         raster = turned(raster, exif.orientation)
     metadata = _read_metadata(image, exif, chunks)
