@@ -27,6 +27,7 @@ __all__ = [
     "evaluation_parts",
     "expand_models",
     "farthest_style",
+    "follows_key",
     "has_certificate",
     "inspect_pair",
     "known_models",
@@ -221,6 +222,11 @@ def read_notice(path: Path) -> str | None:
     from cloak.image import read_notice
 
     return read_notice(path)
+
+
+def follows_key(method: str) -> bool:
+    """Whether a method pushes towards a style, and so where a portfolio key says."""
+    return bool(methods().get(method).value.needs_target)
 
 
 def style_names() -> tuple[str, ...]:

@@ -32,6 +32,8 @@ def announce(jobs: Sequence[Job], settings: ProtectConfig, models: Sequence[str]
     pictures = "1 picture" if len(todo) == 1 else f"{len(todo)} pictures"
     say(f"Device: {device}. {pictures}, {megapixels:.2g} megapixels, effort {settings.effort}: {about}.")
     say(f"Models: {', '.join(models)}.")
+    if settings.key is not None and not engine.follows_key(settings.method):
+        say(f"Note: the method {settings.method} follows no style, so the key changes nothing; see `cloak key show`.")
 
 
 def warn_about_inputs(jobs: Sequence[Job]) -> None:

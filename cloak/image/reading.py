@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import math
 from pathlib import Path
 
 from PIL import Image, JpegImagePlugin, UnidentifiedImageError
@@ -158,7 +159,7 @@ def _read_metadata(image: Image.Image, exif: ExifTables, chunks: tuple[Chunk, ..
         exif=exif,
         xmp=xmp_of(image),
         resources=resources,
-        dpi=(float(dpi[0]), float(dpi[1])) if dpi and min(dpi) > 0 else None,
+        dpi=(float(dpi[0]), float(dpi[1])) if dpi and all(0 < each < math.inf for each in dpi) else None,
         comment=comment if isinstance(comment, bytes) else None,
         chunks=chunks,
     )

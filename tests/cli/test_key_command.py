@@ -91,3 +91,13 @@ def test_a_folder_of_many_is_sampled(folder, picture, monkeypatch, cloak_command
     monkeypatch.setattr(engine, "farthest_style", lambda pictures: seen.extend(pictures) or "wash")
     assert cloak_command("key", "new", "my.key", "--from", "art").code == 0
     assert 40 <= len(seen) <= 64
+
+
+@pytest.mark.parametrize(("method", "follows"), [("artcloak", False), ("glaze", True)])
+def test_a_key_that_changes_nothing_is_said(folder, picture, stub, cloak_command, method, follows):
+    picture("a.png")
+    cloak_command("key", "new", "my.key")
+    ran = cloak_command("protect", "a.png", "--key", "my.key", "--method", method)
+    assert ran.code == 0
+    assert ("the key changes nothing" in ran.err) != follows
+    assert "the key changes nothing" not in cloak_command("protect", "a.png", "--overwrite").err
