@@ -116,7 +116,7 @@ class _Portfolio:
 
     def _cloaked(self, method: str, place: int, target: Target | None, budget: dict[str, Any]) -> Tensor:
         """Made once for each target, since directions often agree."""
-        name = (method, place, target and target.name)
+        name = (method, place, None if target is None else target.name)
         if name not in self._made:
             self._made[name] = cloaked_by(method, self.surrogate, self.pictures[place], target, **budget)
         return self._made[name]
