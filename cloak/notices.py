@@ -138,6 +138,8 @@ def _robots() -> str:
     return "\n".join([
         BEGIN,
         "# Do not use the works on this site for AI learning. Search engines are not addressed here.",
+        "# Where these crawlers are documented:",
+        *(f"#   {source}" for source in dict.fromkeys(crawler.source for crawler in CRAWLERS)),
         "# Crawlers that collect for data sets and models:",
         *_group(groups["training"]),
         "# Crawlers of AI search and of assistants. Remove these lines to be found and quoted by them:",

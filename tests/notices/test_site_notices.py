@@ -47,6 +47,11 @@ def test_robots_shuts_out_the_crawlers_and_nobody_else(agent):
     assert rules.can_fetch("Googlebot", "https://example.org/a.png")
 
 
+def test_robots_names_every_source():
+    robots = site_notices()["robots.txt"]
+    assert all(f"#   {crawler.source}\n" in robots for crawler in CRAWLERS)
+
+
 def test_robots_of_somebody_else_keeps_its_bytes_and_gets_ours_once():
     merged = merge_robots(THEIRS)
     assert merged.startswith(THEIRS)
