@@ -1,12 +1,12 @@
 """Whether one direction for a whole portfolio moves what is learned from it more than a direction for each picture.
 
-A mimic learns what a portfolio has in common. So for one artist's pictures, cloaked at the same budget towards one
-style (a key), towards the style farthest from each, or towards one by chance, the shifts of what the model sees are
-averaged: what is left of them in the average is what can be learned. Beside it random noise of the same LPIPS.
+A mimic learns what a portfolio has in common. So one artist's pictures are cloaked at the same budget, all towards one
+style or in turn towards several, the shifts of what the model sees are averaged, and what is left in the average is
+what can be learned. Styles differ in how far they move anything, so each is the common one once and has an equal share
+in every mixture. Beside it random noise of the same LPIPS.
 """
 
 import argparse
-import random
 import statistics
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +22,7 @@ from cloak.image import read_picture
 from cloak.methods import METHODS
 from cloak.perceptual import lpips, style_statistics
 from cloak.surrogates import Surrogate, load_surrogate
-from cloak.targets import STYLE_NAMES, Target, choose_target, farthest_style, painted_style
+from cloak.targets import STYLE_NAMES, Target, choose_target, painted_style
 from cloak.views import resized, scale_for
 from cloak_eval.benchmarks.methods import cloaked_by
 from cloak_eval.benchmarks.results import Provenance, Record, provenance, write_json
@@ -34,19 +34,21 @@ Describe = Callable[[Tensor], Tensor]
 
 
 class CoherenceResult(Record):
-    """Means over the artists by method and direction, and the rows that they come from.
+    """Means over the rows by method and direction, and the rows that they come from.
 
     Args:
         key: model and settings.
         summary: by "method, direction" and space.
         provenance: of the code and the machine.
         rows: by artist, method and direction; `spaces` holds what `coherence_of` gives.
+        auto: by artist, the styles that would be chosen for its pictures one by one, without a key.
     """
 
     key: dict[str, Any]
     summary: dict[str, dict[str, dict[str, float]]]
     provenance: Provenance
     rows: list[dict[str, Any]]
+    auto: dict[str, list[str]]
 
 
 def add_parser(subparsers: Any) -> None:
@@ -56,7 +58,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--artists", nargs="*", help="only these folders")
     parser.add_argument("--per-artist", type=int, default=8)
     parser.add_argument("--model", default="miniature")
-    parser.add_argument("--methods", nargs="*", default=["glaze", "mist", "artcloak"])
+    parser.add_argument("--methods", nargs="*", default=["glaze", "artcloak"])
+    parser.add_argument("--styles", nargs="*", default=STYLE_NAMES[::2])
     parser.add_argument("--strength", default="balanced", choices=sorted(STRENGTHS))
     parser.add_argument("--steps", type=int, default=EFFORTS["fast"].steps)
     parser.add_argument("--side", type=int, default=128, help="short side at which pictures are protected")
@@ -67,15 +70,19 @@ def add_parser(subparsers: Any) -> None:
 def run(options: argparse.Namespace) -> None:
     """Every artist with every method and direction."""
     surrogate = load_surrogate(options.model)
-    settings = {name: getattr(options, name) for name in ("strength", "steps", "side", "per_artist")}
+    settings = {name: getattr(options, name) for name in ("strength", "steps", "side", "per_artist", "styles")}
     names = options.artists or sorted(path.name for path in options.art.iterdir() if path.is_dir())
     key = settings | {"model": surrogate.name, "weights": surrogate.sha256}
     rows: list[dict[str, Any]] = []
+    auto: dict[str, list[str]] = {}
     for folder in (options.art / name for name in names):
         pictures = [_read(path, options.side) for path in sorted(folder.glob("*.jpg"))[: options.per_artist]]
-        arms = _Portfolio(pictures, surrogate).arms(options.methods, strength=options.strength, steps=options.steps)
+        auto[folder.name] = [choose_target(x, "auto").name for x in pictures]
+        portfolio = _Portfolio(pictures, surrogate, [painted_style(name) for name in options.styles])
+        arms = portfolio.arms(options.methods, strength=options.strength, steps=options.steps)
         rows += [{"artist": folder.name, **row} for row in arms]
-        write_json(CoherenceResult(key=key, summary=_summary(rows), provenance=provenance(), rows=rows), options.out)
+        record = CoherenceResult(key=key, summary=_summary(rows), provenance=provenance(), rows=rows, auto=auto)
+        write_json(record, options.out)
 
 
 def _read(path: Path, side: int) -> Tensor:
@@ -84,33 +91,31 @@ def _read(path: Path, side: int) -> Tensor:
 
 
 class _Portfolio:
-    """One artist's pictures, what describes how a model sees them, and the key that is farthest from them."""
+    """One artist's pictures, and what describes how a model sees them."""
 
-    def __init__(self, pictures: list[Tensor], surrogate: Surrogate) -> None:
-        self.pictures, self.surrogate = pictures, surrogate
+    def __init__(self, pictures: list[Tensor], surrogate: Surrogate, styles: list[Target]) -> None:
+        self.pictures, self.surrogate, self.styles = pictures, surrogate, styles
         self._made: dict[tuple[str, int, str | None], Tensor] = {}
-        self.key = painted_style(farthest_style(pictures))
         self.spaces: dict[str, Describe] = {"style": self._style, "latent": self._latent}
         if "embed_image" in surrogate.capabilities:
             self.spaces["embedding"] = lambda x: surrogate.embed_image(x)[0]
         self.clean = {name: self._described(describe, pictures) for name, describe in self.spaces.items()}
 
     def arms(self, methods: list[str], **budget: Any) -> list[dict[str, Any]]:
-        """A row for each method and direction; those that follow no target have one direction."""
-        chance = random.Random(0)
-        directions: dict[str, list[Target | None]] = {
-            "key": [self.key for _ in self.pictures],
-            "farthest": [choose_target(x, "auto") for x in self.pictures],
-            "chance": [painted_style(chance.choice(STYLE_NAMES)) for _ in self.pictures],
-        }
-        untargeted: dict[str, list[Target | None]] = {"none": [None for _ in self.pictures]}
+        """A row for each method and choice of targets; methods that follow no target have one."""
+        count = range(len(self.pictures))
+        mixtures = [[self.styles[(i + turn) % len(self.styles)] for i in count] for turn in range(len(self.styles))]
+        chosen: list[tuple[str, list[Target | None]]] = [
+            *(("one", [style for _ in count]) for style in self.styles),
+            *(("mixed", list(mixture)) for mixture in mixtures),
+        ]
+        untargeted: list[tuple[str, list[Target | None]]] = [("none", [None for _ in count])]
         rows: list[dict[str, Any]] = []
         for method in methods:
-            follows = METHODS.get(method).value.needs_target
-            for direction, targets in (directions if follows else untargeted).items():
+            for direction, targets in chosen if METHODS.get(method).value.needs_target else untargeted:
                 cloaked = [self._cloaked(method, place, target, budget) for place, target in enumerate(targets)]
                 rows.append(self._row(method, direction, cloaked, targets))
-                if direction in ("key", "none"):
+                if direction != "mixed":
                     rows.append(self._row(method, "noise", self._noise(cloaked), []))
         return rows
 
@@ -132,13 +137,11 @@ class _Portfolio:
         for name, describe in self.spaces.items():
             clean = self.clean[name]
             spread = clean.std(0) + 1e-3 * clean.std(0).mean()
-            way = (describe(self.key.at((1, 3, _SIDE, _SIDE))) - clean.mean(0)) / spread
-            spaces[name] = coherence_of((self._described(describe, cloaked) - clean) / spread, way)
+            spaces[name] = coherence_of((self._described(describe, cloaked) - clean) / spread)
         visible = [metric.measure(x, y) for x, y in zip(self.pictures, cloaked, strict=True)]
         return {
             "method": method,
             "direction": direction,
-            "key": self.key.name,
             "targets": [target.name for target in targets if target is not None],
             "lpips": statistics.fmean(visible),
             "spaces": spaces,
@@ -157,17 +160,15 @@ class _Portfolio:
         return style_statistics([self.surrogate.encode(x)])[0][0]
 
 
-def coherence_of(shifts: Tensor, way: Tensor) -> dict[str, float]:
+def coherence_of(shifts: Tensor) -> dict[str, float]:
     """How much a portfolio's shifts (N, D) have in common.
 
     Args:
         shifts: of each picture, in units of the artist's own spread.
-        way: from the portfolio's mean to the key's style, (D,), in the same units.
 
     Returns:
         `cosine` between pairs of shifts, on average; `shift`, the mean length of a shift and `average`, the length of
-        the mean shift (root mean square over D); `kept`, their ratio, 1/sqrt(N) for independent directions;
-        `towards_key`, the cosine of the mean shift and the way to the key.
+        the mean shift (root mean square over D); `kept`, their ratio, 1/sqrt(N) for independent directions.
     """
     count, dimensions = shifts.shape
     unit = torch.nn.functional.normalize(shifts, dim=1)
@@ -179,12 +180,11 @@ def coherence_of(shifts: Tensor, way: Tensor) -> dict[str, float]:
         "shift": shift,
         "average": average,
         "kept": average / shift,
-        "towards_key": float(torch.nn.functional.cosine_similarity(mean, way, dim=0)),
     }
 
 
 def _summary(rows: list[dict[str, Any]]) -> dict[str, dict[str, dict[str, float]]]:
-    """Means over the artists."""
+    """Means over artists and styles."""
     summary: dict[str, dict[str, dict[str, float]]] = {}
     for arm in dict.fromkeys((row["method"], row["direction"]) for row in rows):
         mine = [row for row in rows if (row["method"], row["direction"]) == arm]
