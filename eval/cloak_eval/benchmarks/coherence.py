@@ -8,7 +8,7 @@ in every mixture. Beside it random noise of the same LPIPS.
 
 import argparse
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,11 +105,9 @@ class _Portfolio:
         """A row for each method and choice of targets; methods that follow no target have one."""
         count = range(len(self.pictures))
         mixtures = [[self.styles[(i + turn) % len(self.styles)] for i in count] for turn in range(len(self.styles))]
-        chosen: list[tuple[str, list[Target | None]]] = [
-            *(("one", [style for _ in count]) for style in self.styles),
-            *(("mixed", list(mixture)) for mixture in mixtures),
-        ]
-        untargeted: list[tuple[str, list[Target | None]]] = [("none", [None for _ in count])]
+        chosen: list[tuple[str, Sequence[Target | None]]] = [("one", [style for _ in count]) for style in self.styles]
+        chosen += [("mixed", mixture) for mixture in mixtures]
+        untargeted: list[tuple[str, Sequence[Target | None]]] = [("none", [None for _ in count])]
         rows: list[dict[str, Any]] = []
         for method in methods:
             for direction, targets in chosen if METHODS.get(method).value.needs_target else untargeted:
@@ -132,7 +130,9 @@ class _Portfolio:
         return [noise_like(x, metric.measure(x, y), metric) for x, y in pairs]
 
     @torch.no_grad()
-    def _row(self, method: str, direction: str, cloaked: list[Tensor], targets: list[Target | None]) -> dict[str, Any]:
+    def _row(
+        self, method: str, direction: str, cloaked: list[Tensor], targets: Sequence[Target | None]
+    ) -> dict[str, Any]:
         metric, spaces = lpips("alex"), {}
         for name, describe in self.spaces.items():
             clean = self.clean[name]
