@@ -4,11 +4,11 @@ import hashlib
 import importlib.metadata
 import platform
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from kornia.metrics import ssim
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from cloak.budgets.perceptual import delta_e_percentile
@@ -41,16 +41,25 @@ class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
 
+def _spelled_out(name: str) -> str:
+    """A file's name with bytes that are no text, which JSON cannot hold, as escapes."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
 class FileFacts(_Record):
     """Identity and shape of a file."""
 
-    name: str
+    name: Annotated[str, AfterValidator(_spelled_out)]
     sha256: str
     bytes: int | None = Field(description="Size of the file; null for a picture that came from memory.")
     width: int
     height: int
     mode: str
     format: str
+
+    def named(self, name: str) -> "FileFacts":
+        """The same file under another name."""
+        return FileFacts(**{**self.model_dump(), "name": name})
 
 
 class ModelFacts(_Record):

@@ -52,7 +52,10 @@ class ProtectConfig(BaseModel):
         description="Least seen shift, in times the noise control; below it nothing is written (exit code 4).",
     )
     quality: int | None = Field(
-        default=None, ge=50, le=100, description="JPEG and WebP quality; default: the input's, at least 90."
+        default=None,
+        ge=50,
+        le=100,
+        description="JPEG and WebP quality, 100 is WebP without loss; default: the input's, at least 90.",
     )
 
     def digest(self) -> str:

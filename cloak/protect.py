@@ -156,6 +156,7 @@ class Protector:
         output: Path | str | None = None,
         *,
         overwrite: bool = False,
+        name: str | None = None,
         enough: Callable[[], bool] = lambda: False,
     ) -> Iterator[Step]:
         """Protect one picture, as a stream of typed steps; the last one carries the result. Closing it cancels.
@@ -164,18 +165,22 @@ class Protector:
             source: see `protect`.
             output: see `protect`.
             overwrite: see `protect`.
+            name: what messages and the certificate call the picture; the file's name when None.
             enough: asked after each optimiser step; once it is true, what was reached is fitted, written and certified.
         """
-        yield from _Run(self, source, output, overwrite=overwrite).steps(enough)
+        yield from _Run(self, source, output, name=name, overwrite=overwrite).steps(enough)
 
 
 class _Run:
     """One picture on its way through."""
 
-    def __init__(self, protector: Protector, source: Source, output: Path | str | None, *, overwrite: bool) -> None:
+    def __init__(
+        self, protector: Protector, source: Source, output: Path | str | None, *, name: str | None, overwrite: bool
+    ) -> None:
         self.protector, self.config = protector, protector.config
         self.path = Path(source) if isinstance(source, str | Path) else None
         self.source = self.path if self.path is not None else source
+        self.name = name
         self.destination = self._destination(output)
         self._check_destination(overwrite)
         self.overwrite = overwrite
@@ -216,7 +221,7 @@ class _Run:
 
     def steps(self, enough: Callable[[], bool]) -> Iterator[Step]:
         yield self._step("read", message="reading")
-        document = read_picture(self.source)
+        document = read_picture(self.source, name=self.name)
         scene = Scene(document, level=self.level)
         yield self._step("models", message="loading models")
         surrogates = self.protector.surrogates
@@ -374,7 +379,7 @@ class _Run:
         floor = self.config.min_effect
         reached = max((effect.sizes[0].times_noise for effect in effects if effect.sizes), default=0.0)
         if floor is not None and reached < floor:
-            name = self.path.name if self.path else "The picture"
+            name = self.name or (self.path.name if self.path else "The picture")
             raise FloorError(
                 f"{name}: within the visibility cap the seen shift reached {reached:.1f} times the noise control, "
                 f"less than the {floor:g} asked for; try a higher --strength or --effort."

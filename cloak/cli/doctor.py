@@ -12,6 +12,7 @@ from cloak.cli import engine, machine
 from cloak.cli.console import show_table
 from cloak.cli.outcome import SCHEMA_VERSION, print_json
 from cloak.cli.quantities import format_about, format_bytes
+from cloak.memory import free_memory
 from cloak.types import Effort
 
 __all__ = ["doctor"]
@@ -56,7 +57,7 @@ def _examine() -> dict[str, Any]:
         "packages": versions,
         "device": engine.device_name("auto") if present else None,
         **(machine.torch_facts() if present else {}),
-        "free_memory": machine.free_memory(),
+        "free_memory": free_memory(),
         "free_disk": machine.free_disk(Path.cwd()),
         "models": models,
         "writable": {name: {"folder": str(path), "ok": machine.is_writable(path)} for name, path in folders.items()},

@@ -22,12 +22,14 @@ __all__ = [
     "check_method",
     "create_protector",
     "device_name",
+    "device_type",
     "embedded_names",
     "evaluation",
     "evaluation_parts",
     "expand_models",
     "farthest_style",
     "follows_key",
+    "galleries",
     "has_certificate",
     "inspect_pair",
     "known_models",
@@ -189,6 +191,13 @@ def seconds_per_megapixel(effort: Effort) -> float | None:
     return float(seconds_per_megapixel(effort))
 
 
+def galleries() -> Any:
+    """The part that works on many pictures."""
+    import cloak.gallery
+
+    return cloak.gallery
+
+
 def device_name(choice: Device) -> str:
     """The device that will be used, with its name or threads; raises UsageError for one that this machine lacks."""
     import torch
@@ -200,6 +209,13 @@ def device_name(choice: Device) -> str:
         return f"cuda ({torch.cuda.get_device_name(device)})"
     threads = torch.get_num_threads()
     return f"cpu ({threads} thread{'' if threads == 1 else 's'})" if device.type == "cpu" else device.type
+
+
+def device_type(choice: Device) -> str:
+    """Kind of the device that will be used: cpu, cuda or mps; raises UsageError for one that this machine lacks."""
+    from cloak.device import resolve_device
+
+    return str(resolve_device(choice).type)
 
 
 def inspect_pair(original: Path, cloaked: Path, *, models: Sequence[str]) -> dict[str, Any]:

@@ -11,9 +11,10 @@ import socket
 import threading
 from types import FrameType, TracebackType
 
+from cloak.failures import INTERRUPTED
+
 __all__ = ["INTERRUPTED", "PromptInterrupt", "received"]
 
-INTERRUPTED = 130
 _RECEIVED = threading.Event()
 
 

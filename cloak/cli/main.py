@@ -30,6 +30,7 @@ def create_app() -> "App":
     import cloak
     from cloak.cli.doctor import doctor
     from cloak.cli.eval import eval_app
+    from cloak.cli.gallery import gallery
     from cloak.cli.inspect import inspect
     from cloak.cli.key import key_app
     from cloak.cli.methods import methods_app
@@ -51,6 +52,7 @@ def create_app() -> "App":
         result_action="return_value",
     )
     app.command(protect, config=settings_sources())
+    app.command(gallery, config=settings_sources())
     app.command(inspect)
     app.command(models_app)
     app.command(methods_app)

@@ -41,7 +41,7 @@ def encode_picture(
         format: "keep" for the picture's own.
         metadata: "keep", "strip-private" or "strip"; thumbnails and C2PA manifests go under each of them.
         notice: whether to state in the XMP that AI training is prohibited.
-        quality: 1 to 100 for JPEG, AVIF and lossy WebP; None keeps the input's, but at least 90.
+        quality: 1 to 100 for JPEG, AVIF and WebP, where 100 is without loss; None keeps the input's, but at least 90.
 
     Raises:
         OutputError: the format cannot hold the picture.
@@ -62,7 +62,7 @@ def encode_picture(
     payload = Payload(
         raster=raster,
         metadata=_described(prepared, name, native),
-        lossless=document.lossless and quality is None,
+        lossless=(document.lossless and quality is None) or (name == "webp" and quality == 100),
         quality=_quality(document, name, quality),
         coding=_coding(document, name, raster, quality),
     )
