@@ -26,6 +26,7 @@ __all__ = [
     "FileFacts",
     "ModelFacts",
     "PairReport",
+    "Signature",
     "VisibilityFigures",
     "inspect_pair",
     "measure_visibility",
@@ -89,6 +90,14 @@ class VisibilityFigures(_Record):
     )
 
 
+class Signature(_Record):
+    """Content Credentials (C2PA) that were added after the file was measured; its pixels are the same."""
+
+    signer: str = Field(description="Common name in the certificate that it was signed with.")
+    algorithm: str
+    unsigned_sha256: str = Field(description="Of the file before it was signed.")
+
+
 class Certificate(_Record):
     """Everything needed to check, cite or repeat a protection run. Figures that were not measured are null."""
 
@@ -110,6 +119,10 @@ class Certificate(_Record):
     visibility: VisibilityFigures
     visibility_caps: dict[str, float]
     effects: list[ModelEffect]
+    left_out: list[str] = Field(
+        default=[], description="What the input carried that does not hold for a changed picture."
+    )
+    signature: Signature | None = Field(default=None, description="Null for a file that was not signed.")
     text_space_shift: None = Field(default=None, description="Not measured: no model with a text encoder was used.")
     verdict: str
 

@@ -413,6 +413,7 @@ class _Run:
             visibility=visibility,
             visibility_caps={"lpips": caps.lpips, "delta_e_p95": caps.delta_e, "max_change": 255 * caps.linf},
             effects=effects,
+            left_out=["Content Credentials (C2PA)"] if document.manifest else [],
             verdict=verdict_for(visibility.lpips, effects, all_embedded=all(s.embedded for s in surrogates)),
         )
 

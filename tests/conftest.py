@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import torch
 
@@ -14,6 +15,10 @@ THREADS = 1  # networks this small gain nothing from more and lose much where ot
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read by huggingface_hub when it is imported
 os.environ["OMP_NUM_THREADS"] = str(THREADS)  # read by torch in child processes
+
+hypothesis.settings.register_profile("fixed", derandomize=True)
+hypothesis.settings.register_profile("long", max_examples=10_000, print_blob=True)
+hypothesis.settings.load_profile("fixed")  # the same examples everywhere; --hypothesis-profile long searches for others
 
 
 class NetworkBlockedError(RuntimeError):

@@ -34,6 +34,7 @@ def carried_by(path: Path) -> dict[str, Any]:
         "gps": bool(metadata.exif.gps),
         "xmp": metadata.xmp is not None,
         "notice": engine.read_notice(path),
+        "credentials": engine.read_credentials(path) if document.manifest else None,
         "certificate": _certificate(path, document.sha256),
     }
 

@@ -28,7 +28,7 @@ _REQUIRED = (
     "safetensors",
     "pydantic",
 )
-_OPTIONAL = {"gradio": "ui", "peft": "eval", "ray": "cluster"}
+_OPTIONAL = {"gradio": "ui", "peft": "eval", "ray": "cluster", "c2pa-python": "provenance"}
 
 
 def doctor(*, as_json: Annotated[bool, Parameter(name="--json", negative="")] = False) -> int:

@@ -3,7 +3,7 @@
 Tests replace these functions; besides it only `machine` imports torch.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cloak.protect import Protector
     from cloak.registry import Registry
     from cloak.surrogates.pulling import PullPlan
+    from cloak.targets import PortfolioKey
     from cloak.types import Step
 
 __all__ = [
@@ -26,7 +27,10 @@ __all__ = [
     "evaluation",
     "evaluation_parts",
     "expand_models",
+    "farthest_style",
+    "follows_key",
     "galleries",
+    "has_certificate",
     "inspect_pair",
     "known_models",
     "methods",
@@ -36,12 +40,17 @@ __all__ = [
     "plan_output",
     "plan_pull",
     "pull",
+    "read_credentials",
+    "read_key",
     "read_notice",
     "remove_model",
     "seconds_per_megapixel",
     "self_test",
+    "sign_file",
     "store_folder",
+    "style_names",
     "verify_model",
+    "write_key",
     "write_report",
 ]
 
@@ -229,6 +238,65 @@ def read_notice(path: Path) -> str | None:
     from cloak.image import read_notice
 
     return read_notice(path)
+
+
+def follows_key(method: str) -> bool:
+    """Whether a method pushes towards a style, and so where a portfolio key says."""
+    return bool(methods().get(method).value.needs_target)
+
+
+def style_names() -> tuple[str, ...]:
+    """The styles that a key can name."""
+    from cloak.targets import STYLE_NAMES
+
+    return STYLE_NAMES
+
+
+def farthest_style(pictures: "Iterable[PictureDocument]") -> str:
+    """The style that is farthest from the pictures' own; raises UsageError without a picture."""
+    from cloak.targets import farthest_style
+
+    return farthest_style(picture.pixels for picture in pictures)
+
+
+def write_key(path: Path, style: str) -> None:
+    """Write a new portfolio key; raises UnknownNameError and OutputError."""
+    from cloak.targets import PortfolioKey, painted_style, write_key
+
+    write_key(PortfolioKey(style=painted_style(style).name), path)
+
+
+def read_key(path: Path) -> "PortfolioKey":
+    """A portfolio key; raises UsageError for whatever is none."""
+    from cloak.targets import read_key
+
+    return read_key(path)
+
+
+def read_credentials(path: Path) -> dict[str, Any]:
+    """What the Content Credentials in a file say; all null where the extra is missing."""
+    from cloak.errors import MissingExtraError
+    from cloak.provenance import Credentials, read_credentials
+
+    try:
+        found = read_credentials(path.read_bytes())
+    except MissingExtraError:
+        found = None
+    return (found or Credentials()).as_json()
+
+
+def has_certificate(path: Path) -> bool:
+    """Whether a certificate that is about these bytes lies beside a picture."""
+    from cloak.provenance import matching_certificate
+
+    return matching_certificate(path, path.read_bytes()) is not None
+
+
+def sign_file(source: Path, destination: Path, *, certificate: Path, key: Path, password: str | None) -> dict[str, Any]:
+    """Sign a picture file; see `cloak.provenance.sign_file`."""
+    from cloak.provenance import read_signer, sign_file
+
+    return sign_file(source, destination, read_signer(certificate, key, password=password)).as_json()
 
 
 def evaluation() -> Any:

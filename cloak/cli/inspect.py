@@ -51,6 +51,7 @@ def _table(row: dict[str, Any]) -> Table:
     table.add_row("picture", f"{row['format']}, {row['width']} x {row['height']} pixels, {depth}")
     table.add_row("carries", ", ".join(carried) or "no metadata")
     table.add_row("no-AI notice", row["notice"] or "none")
+    table.add_row("content credentials", _credentials_text(row["credentials"]))
     table.add_row("certificate", _certificate_text(row["certificate"]))
     effect = row.get("effect", {})
     if "verdict" in effect:
@@ -58,6 +59,17 @@ def _table(row: dict[str, Any]) -> Table:
     for name, value in _flat({part: effect[part] for part in ("visibility", "effects") if part in effect}):
         table.add_row(name, "not measured" if value is None else str(value))
     return table
+
+
+def _credentials_text(credentials: dict[str, Any] | None) -> str:
+    if credentials is None:
+        return "none"
+    if credentials["state"] is None:
+        return "present; to check them: pip install 'artcloak[provenance]'"
+    if not credentials["valid"]:
+        return f"do not hold: {', '.join(credentials['problems']) or credentials['state']}"
+    refused = "AI training not allowed" if credentials["training"] == "notAllowed" else "nothing said about AI training"
+    return f"hold, signed by {credentials['signer']}; {refused}"
 
 
 def _certificate_text(certificate: dict[str, Any] | None) -> str:

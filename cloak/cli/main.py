@@ -32,11 +32,14 @@ def create_app() -> "App":
     from cloak.cli.eval import eval_app
     from cloak.cli.gallery import gallery
     from cloak.cli.inspect import inspect
+    from cloak.cli.key import key_app
     from cloak.cli.methods import methods_app
     from cloak.cli.models import models_app
+    from cloak.cli.notice import notice
     from cloak.cli.options import settings_sources
     from cloak.cli.protect import protect
     from cloak.cli.selftest import selftest
+    from cloak.cli.sign import sign
     from cloak.cli.ui import ui
 
     app = cyclopts.App(
@@ -55,6 +58,9 @@ def create_app() -> "App":
     app.command(methods_app)
     app.command(eval_app)
     app.command(selftest)
+    app.command(sign)
+    app.command(key_app)
+    app.command(notice)
     app.command(doctor)
     app.command(ui)
     app.register_install_completion_command()

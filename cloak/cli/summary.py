@@ -32,6 +32,8 @@ def announce(jobs: Sequence[Job], settings: ProtectConfig, models: Sequence[str]
     pictures = "1 picture" if len(todo) == 1 else f"{len(todo)} pictures"
     say(f"Device: {device}. {pictures}, {megapixels:.2g} megapixels, effort {settings.effort}: {about}.")
     say(f"Models: {', '.join(models)}.")
+    if settings.key is not None and not engine.follows_key(settings.method):
+        say(f"Note: the method {settings.method} follows no style, so the key changes nothing; see `cloak key show`.")
 
 
 def warn_about_inputs(jobs: Sequence[Job]) -> None:
@@ -50,7 +52,10 @@ def show_outcome(outcome: Outcome) -> None:
         say(_planned_text(outcome))
     else:
         say(f"{outcome.input} -> {outcome.output or 'standard output'}", style="green")
-        say(f"  {(outcome.certificate or {}).get('verdict', '')}".rstrip())
+        certificate = outcome.certificate or {}
+        say(f"  {certificate.get('verdict', '')}".rstrip())
+        for part in certificate.get("left_out", []):
+            say(f"  Left out, since it no longer holds for the changed picture: {part}. See `cloak sign --help`.")
 
 
 def _planned_text(outcome: Outcome) -> str:

@@ -114,6 +114,7 @@ class PictureDocument:
         metadata: what the file carried beside the picture.
         lossless: whether the file held its samples without loss (False for JPEG, AVIF and lossy WebP).
         jpeg: coding of a JPEG, else None.
+        manifest: whether the file held a C2PA manifest, which is never carried into another file.
     """
 
     name: str
@@ -125,6 +126,7 @@ class PictureDocument:
     metadata: Metadata = field(repr=False)
     lossless: bool
     jpeg: JpegCoding | None = None
+    manifest: bool = False
 
     @property
     def size(self) -> tuple[int, int]:

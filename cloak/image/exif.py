@@ -15,7 +15,9 @@ from typing import Any
 from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-__all__ = ["ExifTables", "cleaned_exif", "exif_bytes", "exif_directory", "holds_picture", "read_exif"]
+__all__ = ["ExifTables", "cleaned_exif", "exif_bytes", "exif_directory", "exif_of", "holds_picture", "read_exif"]
+
+_UNREADABLE = (SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, OSError, EOFError, struct.error)
 
 ORIENTATION = 0x0112
 EXIF_POINTER, GPS_POINTER, INTEROP_POINTER = 0x8769, 0x8825, 0xA005
@@ -70,6 +72,14 @@ def holds_picture(value: object) -> bool:
     return isinstance(value, bytes) and len(value) > 64 and PICTURE_SIGNATURE.search(value) is not None
 
 
+def exif_of(image: Image.Image) -> ExifTables:
+    """The tables of an opened picture; a block that is broken counts as absent and does not cost the picture."""
+    try:
+        return read_exif(image.getexif())
+    except _UNREADABLE:
+        return ExifTables()
+
+
 def read_exif(exif: Image.Exif) -> ExifTables:
     """Copy out what is readable; a broken directory counts as absent."""
     main = _readable(exif, None)
@@ -90,7 +100,7 @@ def _readable(exif: Image.Exif, pointer: int | None) -> dict[int, Any]:
         if pointer is None:
             return {tag: exif[tag] for tag in list(exif)}
         return dict(exif.get_ifd(pointer))
-    except (SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, OSError, EOFError, struct.error):
+    except _UNREADABLE:
         return {}
 
 

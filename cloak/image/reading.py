@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import math
 from pathlib import Path
 
 from PIL import Image, JpegImagePlugin, UnidentifiedImageError
@@ -9,7 +10,7 @@ from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 from cloak.errors import InputError
 from cloak.image.depth16 import tiff_bits, wide_png, wide_tiff, wide_tiff_only
 from cloak.image.document import JpegCoding, PictureDocument, Raster
-from cloak.image.exif import ExifTables, read_exif
+from cloak.image.exif import ExifTables, exif_of, read_exif
 from cloak.image.jpeg import read_coding, resources_of_jpeg
 from cloak.image.metadata import Metadata
 from cloak.image.notice import xmp_of
@@ -22,6 +23,8 @@ from cloak.image.sources import FORMATS, LoadedFile, ReadLimits, check_size, dec
 __all__ = ["read_picture"]
 
 NAMES = {"PNG": "png", "JPEG": "jpeg", "MPO": "jpeg", "WEBP": "webp", "TIFF": "tiff", "AVIF": "avif", "BMP": "bmp"}
+# How the description of a C2PA manifest store begins, in every container (C2PA 2.2, section 11.1.4).
+MANIFEST = b"jumdc2pa\0\x11\0\x10\x80\0\0\xaa\0\x38\x9b\x71"
 TIFF_MAGIC = (b"II*\0", b"MM\0*")
 REDUCED_PAGE = 1  # bit of NewSubfileType: the page is a smaller copy of another one
 
@@ -62,9 +65,9 @@ def _read_opened(image: Image.Image, loaded: LoadedFile, limits: ReadLimits) -> 
     kind = NAMES[image.format or ""]
     mode = image.mode
     chunks = read_chunks(loaded.data) if kind == "png" else ()
-    exif = read_exif(image.getexif()) if kind == "tiff" else None  # Pillow turns a TIFF while it loads it
+    exif = exif_of(image) if kind == "tiff" else None  # Pillow turns a TIFF while it loads it
     raster = _read_raster(image, loaded, kind)
-    exif = read_exif(image.getexif()) if exif is None else exif
+    exif = exif_of(image) if exif is None else exif
     if kind != "tiff":
         raster = turned(raster, exif.orientation)
     metadata = _read_metadata(image, exif, chunks)
@@ -89,6 +92,7 @@ def _document(
         metadata=metadata,
         lossless=lossless,
         jpeg=jpeg,
+        manifest=MANIFEST in loaded.data,
     )
 
 
@@ -155,7 +159,7 @@ def _read_metadata(image: Image.Image, exif: ExifTables, chunks: tuple[Chunk, ..
         exif=exif,
         xmp=xmp_of(image),
         resources=resources,
-        dpi=(float(dpi[0]), float(dpi[1])) if dpi and min(dpi) > 0 else None,
+        dpi=(float(dpi[0]), float(dpi[1])) if dpi and all(0 < each < math.inf for each in dpi) else None,
         comment=comment if isinstance(comment, bytes) else None,
         chunks=chunks,
     )

@@ -30,13 +30,14 @@ class WrittenPicture:
     sha256: str
 
 
-def write_file(data: bytes, destination: Path, *, overwrite: bool = False) -> WrittenPicture:
+def write_file(data: bytes, destination: Path, *, overwrite: bool = False, mode: int = 0o666) -> WrittenPicture:
     """Write bytes to a temporary file in the same folder, flush it to the disk and give it its name.
 
     Args:
         data: all that the file shall hold.
         destination: its path; the folder must exist.
         overwrite: whether a file of that name may be replaced.
+        mode: permissions of the file, of which the umask takes its share; 0o600 for what nobody else may read.
 
     Raises:
         OutputError: the file exists, the folder does not, there is no space or no permission; nothing is left behind.
@@ -45,7 +46,7 @@ def write_file(data: bytes, destination: Path, *, overwrite: bool = False) -> Wr
     _check_free(destination, overwrite)
     temporary = destination.with_name(f".{destination.name[:100]}.{secrets.token_hex(8)}.part")
     try:
-        _write_through(data, temporary)
+        _write_through(data, temporary, mode)
         _give_name(temporary, destination, overwrite)
     except (OSError, ValueError) as error:
         raise OutputError(_unwritable(destination, error)) from error
@@ -68,10 +69,10 @@ def _check_free(destination: Path, overwrite: bool) -> None:
         raise OutputError(_unwritable(destination, error)) from error
 
 
-def _write_through(data: bytes, path: Path) -> None:
+def _write_through(data: bytes, path: Path, mode: int) -> None:
     """Create a new file with the permissions that the umask leaves, and flush it to the disk."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    with open(os.open(path, flags, 0o666), "wb") as file:
+    with open(os.open(path, flags, mode), "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

@@ -2,20 +2,22 @@
 
 import functools
 import os
+import statistics
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cloak.errors import UnknownNameError
+from cloak.errors import UnknownNameError, UsageError
 from cloak.image import read_picture
 from cloak.perceptual import lpips, style_statistics
 from cloak.targets.base import Target
 from cloak.targets.key import read_key
 from cloak.targets.painted import STYLE_NAMES, painted_style
 
-__all__ = ["choose_target", "style_distance"]
+__all__ = ["choose_target", "farthest_style", "style_distance"]
 
 _SIDE = 256
 
@@ -32,12 +34,25 @@ def choose_target(x: Tensor, choice: str, *, key: Path | None = None) -> Target:
         UnknownNameError: `choice` is neither a style nor a file.
     """
     if choice == "auto":
-        return painted_style(read_key(key).style) if key else _farthest(x)
+        return painted_style(read_key(key).style if key else farthest_style([x]))
     if choice in STYLE_NAMES:
         return painted_style(choice)
     if os.path.isfile(choice):  # unlike Path.is_file, False for names that no file can have
         return Target(Path(choice).name, _shrunk(read_picture(Path(choice)).pixels, 512))
     raise UnknownNameError("style or picture file", choice, (*STYLE_NAMES, "auto"))
+
+
+def farthest_style(pictures: Iterable[Tensor]) -> str:
+    """Name of the painted style that is on average farthest from the pictures' own, (1, 3, H, W) each.
+
+    Raises:
+        UsageError: there is no picture.
+    """
+    own = [_statistics(x, "alex") for x in pictures]
+    if not own:
+        raise UsageError("There is no picture to be far from.")
+    distances = {name: [_apart(each, _painted_statistics(name)) for each in own] for name in STYLE_NAMES}
+    return max(STYLE_NAMES, key=lambda name: statistics.fmean(distances[name]))
 
 
 def style_distance(x: Tensor, y: Tensor, *, backbone: str = "vgg") -> float:
@@ -58,12 +73,6 @@ def _apart(first: list[Tensor], second: list[Tensor]) -> float:
 @functools.cache
 def _painted_statistics(name: str) -> list[Tensor]:
     return _statistics(painted_style(name).picture, "alex")
-
-
-def _farthest(x: Tensor) -> Target:
-    """The painted style that is farthest from the picture's own."""
-    own = _statistics(x, "alex")
-    return painted_style(max(STYLE_NAMES, key=lambda name: _apart(own, _painted_statistics(name))))
 
 
 def _shrunk(x: Tensor, side: int) -> Tensor:

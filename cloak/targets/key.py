@@ -6,9 +6,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cloak.errors import UsageError
+from cloak.image import write_file
 from cloak.targets.painted import STYLE_NAMES
 
-__all__ = ["PortfolioKey", "read_key"]
+__all__ = ["PortfolioKey", "read_key", "write_key"]
 
 
 class PortfolioKey(BaseModel):
@@ -31,3 +32,8 @@ def read_key(path: Path) -> PortfolioKey:
     if key.style not in STYLE_NAMES:
         raise UsageError(f"The key {path} names the style {key.style!r}, which this version does not have.")
     return key
+
+
+def write_key(key: PortfolioKey, path: Path) -> None:
+    """Write a new key file that only its owner can read; raises OutputError when there is a file of that name."""
+    write_file(key.model_dump_json().encode() + b"\n", path, mode=0o600)

@@ -32,7 +32,7 @@ from cloak.types import Strength
 from cloak.views import resized, scale_for
 from cloak_eval.benchmarks.results import Provenance, Record, provenance, write_json
 
-__all__ = ["MethodsResult", "add_parser", "run"]
+__all__ = ["MethodsResult", "add_parser", "cloaked_by", "run"]
 
 _LEVELS = 8  # noise levels at which the denoising loss is compared
 
@@ -134,7 +134,7 @@ def _measure(job: _Job) -> dict[str, dict[str, Any]]:
         x = round_to_8_bits(resized(x, scale_for(x, job.side)))
         target = choose_target(x, "auto")
         started = time.perf_counter()
-        cloaked = _cloaked(job, surrogate, x, target)
+        cloaked = cloaked_by(job.method, surrogate, x, target, strength=job.strength, steps=job.steps)
         attacked.append((name, x, cloaked, target, time.perf_counter() - started))
     memory = peak_memory(torch.device("cpu"))
     return {
@@ -144,10 +144,12 @@ def _measure(job: _Job) -> dict[str, dict[str, Any]]:
     }
 
 
-def _cloaked(job: _Job, surrogate: Surrogate, x: Tensor, target: Target) -> Tensor:
-    """What the method makes of a picture within the strength's ball and caps, rounded to 8 bits."""
-    level, method = STRENGTHS[job.strength], METHODS.get(job.method).value()
-    attack = PGD(level.ball(x), config=method.optimiser(job.steps), generator=torch.Generator().manual_seed(0))
+def cloaked_by(
+    name: str, surrogate: Surrogate, x: Tensor, target: Target | None, *, strength: Strength, steps: int
+) -> Tensor:
+    """What a method makes of a picture (1, 3, H, W) within the strength's ball and caps, rounded to 8 bits."""
+    level, method = STRENGTHS[strength], METHODS.get(name).value()
+    attack = PGD(level.ball(x), config=method.optimiser(steps), generator=torch.Generator().manual_seed(0))
     loss, transforms = method.loss(surrogate, x, target), method.transforms()
     cap = PerceptualBudget(level.caps, metric=lpips("alex"))
     if loss is None:
