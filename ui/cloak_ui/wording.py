@@ -43,8 +43,8 @@ def facts_text(facts: Mapping[str, str | int | bool], say: Words) -> str:
     return ", ".join(parts)
 
 
-def progress_html(job: Job, place: int, say: Words) -> str:
-    """A bar with a sentence, which screen readers are told as well."""
+def progress_html(job: Job, place: int, say: Words, detail: str = "") -> str:
+    """A bar with a sentence, which screen readers are told as well, and one more that says what exactly is done."""
     step = job.progress
     if job.state == "waiting":
         text = say("progress_waiting", count=place) if place else say("progress_starting")
@@ -54,8 +54,9 @@ def progress_html(job: Job, place: int, say: Words) -> str:
         text = say(f"stage_{step.stage}") if step.stage else say("progress_starting")
         if step.eta_seconds is not None:
             text += " " + say("progress_left", time=duration(step.eta_seconds, say))
+    more = f'<p class="progress-text">{html.escape(detail)}</p>' if detail and job.state == "running" else ""
     return (
-        f'<p class="progress-text" role="status">{html.escape(text)}</p>'
+        f'<p class="progress-text" role="status">{html.escape(text)}</p>{more}'
         f'<progress max="1" value="{job.share:.3f}" aria-label="{html.escape(say("progress_label"))}"></progress>'
     )
 
