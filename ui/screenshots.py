@@ -126,7 +126,7 @@ def attack(tab: Any) -> None:
 
 def notices(tab: Any) -> None:
     """The texts for a site."""
-    tab.fill("#notices-site input, #notices-site textarea", "example.org")
+    tab.fill("#notices-site input, #notices-site textarea", "https://example.org")
     tab.click("#notices-make")
     tab.wait_for_selector(".notice pre")
 

@@ -94,7 +94,7 @@ def test_notices_are_shown_copied_and_packed(
     visitor = visit(proof_page, color_scheme=scheme, permissions=["clipboard-read", "clipboard-write"])
     tab = visitor.tab
     tab.get_by_role("tab", name="Notices").click()
-    tab.fill("#notices-site input, #notices-site textarea", "example.org")
+    tab.fill("#notices-site input, #notices-site textarea", "https://example.org")
     tab.click("#notices-make")
     tab.wait_for_selector(".notice pre")
     assert tab.locator(".notice h3").all_inner_texts() == ["robots.txt", "meta-tags.html"]
