@@ -105,4 +105,13 @@ def _build_quiz(strings: gradio.I18n) -> Components:
 
 
 def _still(label: Any, **options: Any) -> gradio.Image:
-    return gradio.Image(label=label, interactive=False, buttons=["fullscreen"], format="png", **options)
+    return gradio.Image(
+        label=label,
+        interactive=False,
+        buttons=["fullscreen"],
+        format="png",
+        height=260,
+        min_width=260,
+        elem_classes="drawing",
+        **options,
+    )

@@ -66,7 +66,9 @@ class _Course:
             self._done, self._learnt = self._done + (event.cell.mimic != "none"), 0.0
             return
         self.stage, self.index, self.total = event.stage, event.index, event.total
-        if event.stage == "publish" and not event.cell.is_clean:
+        if event.stage == "publish" and event.cell.is_clean:
+            self.stage, self.total = "prepare", 0
+        elif event.stage == "publish":
             self._cloaked = max(self._cloaked, event.index / max(1, event.total))
         elif event.stage == "learn":
             self._learnt = event.index / event.total
