@@ -24,6 +24,7 @@ def own_pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def give(tab: Any, pictures: list[Path]) -> None:
+    tab.set_default_timeout(300_000)  # mimics are trained, if small ones
     tab.get_by_role("tab", name="Prove it").click()
     tab.set_input_files("#proof-files input[type=file]", pictures)
     tab.wait_for_function(f"document.querySelectorAll('#proof-files .file-preview tr').length == {len(pictures)}")

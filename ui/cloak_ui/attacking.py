@@ -35,8 +35,7 @@ def known_attacks() -> dict[str, bool]:
     """What can be tried here, and whether it takes minutes: all counter-attacks, else what certificates measure."""
     if eval_missing():
         return dict.fromkeys((*BATTERY, ROUND_TRIP), False)
-    entries = engine.evaluation_parts()["countermeasure"]
-    return {entry.name: entry.value.slow for entry in entries if entry.name != "none"}
+    return {entry.name: entry.value.slow for entry in _countermeasures() if entry.name != "none"}
 
 
 def attack(task: AttackTask, folder: Path, limits: ReadLimits) -> Iterator[Message]:
@@ -82,7 +81,7 @@ class _Thief:
             process = BATTERY.get(name, self._see)
             treated = [process(x) for x in pictures] if name else pictures
             return treated, [self._see(x) for x in treated], self._whole(pictures, self._see)
-        counter = engine.evaluation_parts()["countermeasure"].get(name).value()
+        counter = _countermeasures().get(name).value()
         if counter.acts_on_model:
             return self._realigned(counter, pictures)
         treated = [_as_large_as(x, counter.treat_all([x[0]], self._pipe, seed=0)[0][None]) for x in pictures]
@@ -101,6 +100,12 @@ class _Thief:
     @staticmethod
     def _whole(pictures: Sequence[Tensor], see: See) -> float:
         return max(_shift(see(pictures[0]), see(pictures[1])), 1e-6)
+
+
+def _countermeasures() -> Any:
+    from cloak_eval.countermeasures import COUNTERMEASURES
+
+    return COUNTERMEASURES
 
 
 def _prepared(task: AttackTask, limits: ReadLimits) -> Pictures:

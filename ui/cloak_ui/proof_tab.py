@@ -92,7 +92,7 @@ def _build_quiz(strings: gradio.I18n) -> Components:
             shown["score"] = gradio.Markdown(elem_id="proof-score")
             shown["all"] = gradio.Gallery(
                 label=strings("proof_all"),
-                columns=2,
+                columns=4,
                 height="auto",
                 interactive=False,
                 buttons=["fullscreen"],
