@@ -153,7 +153,9 @@ def _bar_row(name: str, figures: dict[str, float], say: Words) -> str:
     left, noise = (100 * figures[f"{kind}/{name}"] for kind in ("cloak", "noise"))
     label = html.escape(_label(name, say))
     bar = f'<progress max="100" value="{min(left, 100):.0f}" aria-label="{label}"></progress>'
-    return f'<tr><th scope="row">{label}</th><td>{bar} {left:.0f} %</td><td>{noise:.0f} %</td></tr>'
+    of_cloak, of_noise = (html.escape(say(key)) for key in ("attack_left", "effect_noise"))
+    cells = f'<td data-head="{of_cloak}">{bar} {left:.0f} %</td><td data-head="{of_noise}">{noise:.0f} %</td>'
+    return f'<tr><th scope="row">{label}</th>{cells}</tr>'
 
 
 def _label(name: str, say: Words) -> str:

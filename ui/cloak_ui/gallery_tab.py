@@ -15,7 +15,7 @@ from cloak_ui.forms import EFFORTS, config_from, effort_widget, field_widget, st
 from cloak_ui.galleries import Galleries, Gallery, Picture
 from cloak_ui.languages import Words
 from cloak_ui.watching import QUIET, Memory, alert, hidden, shown, words_for
-from cloak_ui.wording import duration, failed_text, left_at_worst, visibility_word
+from cloak_ui.wording import duration, failed_text, left_at_worst, table_cells, visibility_word
 
 __all__ = ["build_gallery_tab"]
 
@@ -154,16 +154,14 @@ def _rate(done: int, begin: float) -> float:
 
 
 def _table(gallery: Gallery, say: Words) -> str:
-    heads = (
-        say("gallery_picture"),
-        say("models_state"),
-        say("gallery_visible"),
-        say("effect_times"),
-        say("effect_left"),
-    )
+    heads = [say("gallery_picture"), *_heads(say)]
     head = "".join(f'<th scope="col">{html.escape(text)}</th>' for text in heads)
     rows = "".join(_row(name, picture, say) for name, picture in gallery.pictures.items())
     return f'<table class="plain"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+
+
+def _heads(say: Words) -> list[str]:
+    return [say(key) for key in ("models_state", "gallery_visible", "effect_times", "effect_left")]
 
 
 def _row(name: str, picture: Picture, say: Words) -> str:
@@ -174,5 +172,5 @@ def _row(name: str, picture: Picture, say: Words) -> str:
         sizes = [effect for effect in picture.certificate["effects"] if effect["sizes"]]
         times = f"{sizes[0]['sizes'][0]['times_noise']:.1f}" if sizes else "-"
         cells[1:] = [visibility_word(picture.certificate, say), times, left_at_worst(sizes[0]) if sizes else "-"]
-    body = "".join(f"<td>{html.escape(text)}</td>" for text in cells)
+    body = table_cells(_heads(say), cells)
     return f'<tr class="{picture.state}"><th scope="row">{html.escape(name)}</th>{body}</tr>'

@@ -1,7 +1,7 @@
 """Facts, progress, failures and certificates as a person reads them, in the browser's language."""
 
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cloak.budgets import STRENGTHS
@@ -16,6 +16,7 @@ __all__ = [
     "failure_text",
     "left_at_worst",
     "progress_html",
+    "table_cells",
     "visibility_word",
 ]
 
@@ -59,6 +60,12 @@ def progress_html(job: Job, place: int, say: Words, detail: str = "") -> str:
         f'<p class="progress-text" role="status">{html.escape(text)}</p>{more}'
         f'<progress max="1" value="{job.share:.3f}" aria-label="{html.escape(say("progress_label"))}"></progress>'
     )
+
+
+def table_cells(heads: Sequence[str], cells: Sequence[str]) -> str:
+    """A row's cells, each with the head of its column, which narrow screens show beside it."""
+    pairs = zip(map(html.escape, heads), map(html.escape, cells), strict=True)
+    return "".join(f'<td data-head="{head}">{cell}</td>' for head, cell in pairs)
 
 
 def failure_text(job: Job, say: Words) -> str:
