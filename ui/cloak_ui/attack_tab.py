@@ -45,6 +45,7 @@ def build_attack_tab(desk: Desk, memory: gradio.BrowserState, strings: gradio.I1
         visible=False,
         interactive=False,
         buttons=["fullscreen"],
+        elem_classes="side-by-side",
     )
     calls = _AttackCallbacks(desk, widgets)
     take.click(calls.take, [memory], [widgets["original"], widgets["cloaked"], widgets["message"]], **QUIET)

@@ -97,6 +97,7 @@ def _build_quiz(strings: gradio.I18n) -> Components:
                 interactive=False,
                 buttons=["fullscreen"],
                 elem_id="proof-all",
+                elem_classes="side-by-side",
             )
         shown["verdict"] = gradio.Markdown(elem_id="proof-verdict")
         say: Any = strings  # gradio's hints forget that these may be translated in the browser
