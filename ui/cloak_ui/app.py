@@ -46,6 +46,8 @@ _CONTRAST = {
     "button_cancel_background_fill_dark": "#b91c1c",
     "button_cancel_background_fill_hover": "#991b1b",
     "button_cancel_background_fill_hover_dark": "#991b1b",
+    "checkbox_border_color": "*neutral_500",
+    "checkbox_border_color_dark": "*neutral_400",
     "link_text_color": "*primary_700",
     "link_text_color_dark": "*primary_300",
 }

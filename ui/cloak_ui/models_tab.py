@@ -28,8 +28,8 @@ def build_models_tab(app: gradio.Blocks, strings: gradio.I18n, *, changeable: bo
     if not changeable:
         return {"table": table}
     with gradio.Row():
-        name = gradio.Dropdown(_fetchable(), label=strings("models_choice"), elem_id="models-choice")
-        agreed = gradio.Checkbox(label=strings("models_agree"), info=strings("models_agree_info"))
+        name = gradio.Dropdown(_fetchable(), label=strings("models_choice"), elem_id="models-choice", min_width=280)
+        agreed = gradio.Checkbox(label=strings("models_agree"), info=strings("models_agree_info"), min_width=280)
     with gradio.Row():
         fetch = gradio.Button(strings("models_pull"), variant="primary")
         remove = gradio.Button(strings("models_remove"))
