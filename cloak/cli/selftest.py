@@ -41,7 +41,7 @@ def selftest(
     for event in test.run_selftest(experiment, folder, report, others=others):
         failed += event.status == "failed"
         say(f"[{event.index}/{event.total}] {event.cell.name}: {event.status}{f' ({event.error})' * bool(event.error)}")
-    page, words = test.write_page(report), test.verdict_of(report)
+    page, words = test.write_page(report), str(test.verdict_of(report))
     if as_json:
         print_json({"schema_version": SCHEMA_VERSION, "page": str(page), "verdict": words})
     else:

@@ -5,6 +5,7 @@ import html
 import io
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
@@ -13,17 +14,29 @@ from cloak.errors import UsageError
 from cloak.image import write_file
 from cloak.surrogates import installed
 from cloak_eval.countermeasures.coding import as_image
-from cloak_eval.experiments import CellEvent, CellResult, Experiment, run_experiment
+from cloak_eval.experiments import CellEvent, CellResult, CellStep, Experiment, watch_experiment
 from cloak_eval.experiments.sheets import COLUMNS, SIDE
+from cloak_eval.metrics import Interval
 from cloak_eval.mimics import MIMICS, load_pipeline
 from cloak_eval.mimics.training_set import picture_files
 from cloak_eval.report import Report, build_report, read_results, to_html
 
-__all__ = ["SUBJECTS", "best_model", "plan_selftest", "run_selftest", "verdict", "verdict_of", "write_page"]
+__all__ = [
+    "LEAST",
+    "SUBJECTS",
+    "Verdict",
+    "best_model",
+    "plan_selftest",
+    "run_selftest",
+    "verdict",
+    "verdict_of",
+    "watch_selftest",
+    "write_page",
+]
 
+LEAST = 8  # pictures
 SUBJECTS = ("a cat", "a house", "a tree", "a fish", "a boat", "a flower", "a mountain", "a bird")
 _MODELS_OWN = "the-model-itself"
-_LEAST = 8
 
 
 def best_model() -> str:
@@ -48,8 +61,8 @@ def plan_selftest(
         UsageError: there are too few pictures.
     """
     files = picture_files(folder)
-    if len(files) < _LEAST:
-        raise UsageError(f"{folder} holds {len(files)} pictures; a self-test needs at least {_LEAST}.")
+    if len(files) < LEAST:
+        raise UsageError(f"{folder} holds {len(files)} pictures; a self-test needs at least {LEAST}.")
     names = (
         sorted(p.name for p in others.iterdir() if p.is_dir() and p.name != folder.name) if others else [_MODELS_OWN]
     )
@@ -76,15 +89,23 @@ def run_selftest(experiment: Experiment, folder: Path, out: Path, *, others: Pat
         out: results and intermediate pictures go there.
         others: as planned.
     """
+    events = watch_selftest(experiment, folder, out, others=others)
+    yield from (event for event in events if isinstance(event, CellEvent))
+
+
+def watch_selftest(
+    experiment: Experiment, folder: Path, out: Path, *, others: Path | None = None
+) -> Iterator[CellStep | CellEvent]:
+    """The same with every step within the cells."""
     if others is None:
         others = out / "work" / "others"
         _draw_untrained(experiment.model, others / _MODELS_OWN)
-    yield from run_experiment(experiment, art=[folder.parent, others], results=out, work=out / "work")
+    yield from watch_experiment(experiment, art=[folder.parent, others], results=out, work=out / "work")
 
 
 def _draw_untrained(model: str, folder: Path) -> None:
     """What the model draws without having seen the artist."""
-    if folder.is_dir() and len(list(folder.glob("*.png"))) >= _LEAST:
+    if folder.is_dir() and len(list(folder.glob("*.png"))) >= LEAST:
         return
     folder.mkdir(parents=True, exist_ok=True)
     drawn = MIMICS.get("none").value().draw(load_pipeline(model), "an artist", SUBJECTS, seed=1)
@@ -94,24 +115,43 @@ def _draw_untrained(model: str, folder: Path) -> None:
         write_file(buffer.getvalue(), folder / f"{index:02}.png", overwrite=True)
 
 
-def verdict(report: Report) -> str:
-    """What the figures say, in words, with their uncertainty."""
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a self-test found; `str()` says it in words.
+
+    Args:
+        gain: what cloaking adds to the share of drawings without the artist's style, in the worst case tried; None
+            where the test says nothing.
+        drawings: how many it rests on.
+        doubt: why it says nothing.
+    """
+
+    gain: Interval | None
+    drawings: int = 0
+    doubt: str = ""
+
+    def __str__(self) -> str:
+        if self.gain is None:
+            return f"Inconclusive: {self.doubt}. This says nothing about how well your pictures are protected."
+        low, high = 100 * self.gain.low, 100 * self.gain.high
+        change = f"Cloaking changes the share of drawings without your style by {100 * self.gain.value:+.0f} points"
+        sure = "that is more than chance" if low > 0 else "that can be chance"
+        return (
+            f"{change} in the worst case tried (95 % interval {low:+.0f} to {high:+.0f}); {sure}. "
+            f"{self.drawings} drawings were judged by a program. "
+            "Other models and other attacks give other results; this is no promise of safety."
+        )
+
+
+def verdict(report: Report) -> Verdict:
+    """What the figures say, with their uncertainty."""
     if report.inconclusive or not report.ranking:
-        why = next(iter(report.inconclusive.values()), "a part of it failed")
-        return f"Inconclusive: {why}. This says nothing about how well your pictures are protected."
+        return Verdict(None, doubt=next(iter(report.inconclusive.values()), "a part of it failed"))
     row = next(row for row in report.ranking if row.arm.startswith("artcloak"))
-    assert row.gain is not None  # the ranking holds no others
-    low, high = 100 * row.gain.low, 100 * row.gain.high
-    change = f"Cloaking changes the share of drawings without your style by {100 * row.gain.value:+.0f} points"
-    sure = "that is more than chance" if low > 0 else "that can be chance"
-    return (
-        f"{change} in the worst case tried (95 % interval {low:+.0f} to {high:+.0f}); {sure}. "
-        f"{row.success.n} drawings were judged by a program. "
-        "Other models and other attacks give other results; this is no promise of safety."
-    )
+    return Verdict(row.gain, row.success.n)
 
 
-def verdict_of(out: Path) -> str:
+def verdict_of(out: Path) -> Verdict:
     """The verdict of a finished self-test in `out`."""
     return verdict(build_report([result for _, result in read_results([out / "selftest"])]))
 
@@ -122,7 +162,9 @@ def write_page(out: Path) -> Path:
     report = build_report([result for _, result in found])
     sheets = {file.stem: sheet.read_bytes() for file, _ in found if (sheet := file.with_suffix(".jpg")).is_file()}
     head, _, rest = to_html(report, sheets).partition("<h1>")
-    page = f"{head}<h1>Self-test</h1><p><strong>{html.escape(verdict(report))}</strong></p>{_quiz(found)}<h1>{rest}"
+    page = (
+        f"{head}<h1>Self-test</h1><p><strong>{html.escape(str(verdict(report)))}</strong></p>{_quiz(found)}<h1>{rest}"
+    )
     write_file(page.encode(), out / "selftest.html", overwrite=True)
     return out / "selftest.html"
 

@@ -8,13 +8,15 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
+
+from cloak.toy_pipelines import write_toy_pipeline
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -60,8 +62,8 @@ def free_port() -> int:
     return port
 
 
-def serve_page(folder: Path, port: int, *options: str) -> Page:
-    """Start a page whose state lies in `folder` and wait until it answers."""
+def serve_page(folder: Path, port: int, program: Sequence[str] = ("-m", "cloak.cli", "ui"), **variables: str) -> Page:
+    """Start a page whose state lies in `folder`, with some more variables set, and wait until it answers."""
     (folder / "watch").mkdir(parents=True, exist_ok=True)
     (folder / "watch" / "sitecustomize.py").write_text(_WATCH)
     places = [folder / "watch", ROOT, ROOT / "ui", ROOT / "eval"]
@@ -72,10 +74,11 @@ def serve_page(folder: Path, port: int, *options: str) -> Page:
         "ARTCLOAK_TEST_OUTSIDE": str(folder / "outside.txt"),
         "TMPDIR": str(folder),
         "OMP_NUM_THREADS": "1",
+        **variables,
     }
     log = folder / "log.txt"
     with log.open("ab") as output:
-        command = [sys.executable, "-m", "cloak.cli", "ui", "--port", str(port), "--no-open", *options]
+        command = [sys.executable, *program, "--port", str(port), "--no-open"]
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=output, cwd=folder)
     page = Page(f"http://127.0.0.1:{port}/", process, folder / "outside.txt", log)
     deadline = time.monotonic() + 180
@@ -102,10 +105,10 @@ def serve(chromium: Any) -> Iterator[Callable[..., Page]]:
     """Starts a page in a folder, or an earlier one of that folder anew at its address."""
     started: list[Page] = []
 
-    def start(folder: Path, earlier: Page | None = None) -> Page:
+    def start(folder: Path, earlier: Page | None = None, **options: Any) -> Page:
         folder.mkdir(exist_ok=True)
         port = free_port() if earlier is None else int(earlier.url.rstrip("/").rpartition(":")[2])
-        started.append(serve_page(folder, port))
+        started.append(serve_page(folder, port, **options))
         return started[-1]
 
     yield start
@@ -169,3 +172,32 @@ def drawing(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with Image.open(ROOT / "examples" / "lake-painting.jpg") as picture:
         picture.crop((200, 100, 328, 196)).save(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def serious_violations() -> Callable[[Any], list[str]]:
+    """What axe-core finds wrong on a page."""
+    axe = Path(pytest.importorskip("axe_core_python").__file__).parent / "axe.min.js"
+
+    def find(tab: Any) -> list[str]:
+        tab.evaluate(axe.read_text(encoding="utf-8"))
+        found = tab.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        return [
+            f"{violation['id']}: {node['html'][:200]}"
+            for violation in found["violations"]
+            if violation["impact"] in ("serious", "critical")
+            for node in violation["nodes"]
+        ]
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def proof_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """A page whose self-tests are over in a moment, with a stand-in for the texts of notices."""
+    folder = tmp_path_factory.mktemp("proof")
+    model = write_toy_pipeline(folder / "sd15", "sd15")
+    program = (str(Path(__file__).with_name("proof_page.py")),)
+    served = serve_page(folder, free_port(), program, ARTCLOAK_TEST_MODEL=str(model))
+    yield served
+    served.stop()

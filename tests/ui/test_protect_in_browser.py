@@ -29,21 +29,9 @@ def saved(tab: Any, button: str, folder: Path) -> Path:
     return path
 
 
-def serious_violations(tab: Any) -> list[str]:
-    """What axe-core finds wrong."""
-    import axe_core_python
-
-    tab.evaluate((Path(axe_core_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8"))
-    found = tab.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    return [
-        f"{violation['id']}: {node['html'][:200]}"
-        for violation in found["violations"]
-        if violation["impact"] in ("serious", "critical")
-        for node in violation["nodes"]
-    ]
-
-
-def test_upload_protect_compare_download(page: Any, visit: Callable[..., Any], drawing: Path, tmp_path: Path) -> None:
+def test_upload_protect_compare_download(
+    page: Any, visit: Callable[..., Any], serious_violations: Callable[[Any], list[str]], drawing: Path, tmp_path: Path
+) -> None:
     tab = visit(page).tab
     choose(tab, drawing)
     assert "128 \u00d7 96" in tab.inner_text("#facts")
@@ -67,9 +55,10 @@ def test_upload_protect_compare_download(page: Any, visit: Callable[..., Any], d
     tab.get_by_role("tab", name="Attack it").click()
     tab.click("#attack-take")
     tab.wait_for_function("document.querySelectorAll('#attack-original table, #attack-cloaked table').length == 2")
-    tab.get_by_label("noise", exact=True).uncheck()
+    tab.get_by_label("slight noise", exact=True).uncheck()
+    tab.get_by_label("waifu2x, cleaning for drawings", exact=True).check()
     tab.click("#attack-start")
-    tab.wait_for_function("document.querySelectorAll('#attack-bars tbody tr').length == 7")
+    tab.wait_for_function("document.querySelectorAll('#attack-bars tbody tr').length == 8")
     for heading in tab.get_by_role("tab").all():
         heading.click()
         tab.wait_for_timeout(300)

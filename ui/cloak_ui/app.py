@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 import gradio
 
 from cloak_ui.attack_tab import build_attack_tab
+from cloak_ui.extras import eval_missing
 from cloak_ui.galleries import Galleries
 from cloak_ui.gallery_tab import build_gallery_tab
 from cloak_ui.jobs import Desk
 from cloak_ui.models_tab import build_models_tab
+from cloak_ui.notices_tab import build_notices_tab
+from cloak_ui.proof_tab import build_proof_tab
 from cloak_ui.protect_api import add_protect_api
 from cloak_ui.protect_tab import build_protect_tab
 from cloak_ui.watching import QUIET, greet
@@ -43,6 +46,8 @@ _CONTRAST = {
     "button_cancel_background_fill_dark": "#b91c1c",
     "button_cancel_background_fill_hover": "#991b1b",
     "button_cancel_background_fill_hover_dark": "#991b1b",
+    "checkbox_border_color": "*neutral_500",
+    "checkbox_border_color_dark": "*neutral_400",
     "link_text_color": "*primary_700",
     "link_text_color_dark": "*primary_300",
 }
@@ -76,10 +81,15 @@ def create_app(
                 build_protect_tab(app, greeted, desk, memory, strings)
             with gradio.Tab(strings("tab_gallery"), id="gallery"):
                 build_gallery_tab(greeted, galleries, memory, strings)
+            with gradio.Tab(strings("tab_proof"), id="proof"):
+                unavailable = "proof_public" if public else "proof_missing" if eval_missing() else ""
+                build_proof_tab(greeted, desk, memory, strings, unavailable=unavailable)
             with gradio.Tab(strings("tab_attack"), id="attack"):
                 build_attack_tab(desk, memory, strings)
             with gradio.Tab(strings("tab_models"), id="models"):
                 build_models_tab(app, strings, changeable=not public)
+            with gradio.Tab(strings("tab_notices"), id="notices"):
+                build_notices_tab(strings)
         add_protect_api(desk)
     app.queue(max_size=256, default_concurrency_limit=None)
     return app

@@ -9,7 +9,8 @@ from typing import Any
 
 import gradio
 
-from cloak_ui.attacking import ATTACKS
+from cloak_ui.attacking import known_attacks
+from cloak_ui.extras import eval_missing
 from cloak_ui.jobs import BusyError, Desk, Job, safe_name
 from cloak_ui.languages import Words
 from cloak_ui.tasks import AttackTask
@@ -18,6 +19,7 @@ from cloak_ui.wording import failure_text, progress_html
 
 __all__ = ["build_attack_tab"]
 
+_AT_FIRST = ("jpeg-75", "half-size", "blur", "noise-0.05", "crop-resize", "autoencoder", "colour-correction")
 Updates = dict[Any, Any]
 
 
@@ -29,8 +31,7 @@ def build_attack_tab(desk: Desk, memory: gradio.BrowserState, strings: gradio.I1
         for name in ("original", "cloaked"):
             widgets[name] = gradio.File(label=strings(f"attack_{name}"), height=140, elem_id=f"attack-{name}")
     take = gradio.Button(strings("attack_take"), elem_id="attack-take")
-    choices = [(str(strings(attack_key(name))), name) for name in ATTACKS]
-    chosen = gradio.CheckboxGroup(choices, value=list(ATTACKS), label=strings("attack_choice"), elem_id="attacks")
+    chosen = _build_choices(strings)
     start = gradio.Button(strings("attack_start"), variant="primary", elem_id="attack-start")
     widgets["message"] = gradio.HTML(elem_id="attack-message", elem_classes="message")
     with gradio.Column(visible=False) as widgets["running"]:
@@ -44,16 +45,31 @@ def build_attack_tab(desk: Desk, memory: gradio.BrowserState, strings: gradio.I1
         visible=False,
         interactive=False,
         buttons=["fullscreen"],
+        elem_classes="side-by-side",
     )
     calls = _AttackCallbacks(desk, widgets)
     take.click(calls.take, [memory], [widgets["original"], widgets["cloaked"], widgets["message"]], **QUIET)
-    inputs = [memory, widgets["original"], widgets["cloaked"], chosen]
+    inputs = [memory, widgets["original"], widgets["cloaked"], *chosen]
     outputs = [widgets[name] for name in ("message", "running", "progress", "bars", "pictures")]
     start.click(calls.start, inputs, [memory, widgets["message"]], **QUIET).then(
         calls.watch, [memory], outputs, **QUIET
     )
     cancel.click(calls.cancel, [memory], None, **QUIET)
     return widgets
+
+
+def _build_choices(strings: gradio.I18n) -> list[gradio.CheckboxGroup]:
+    """What can be tried, the quick and the slow ones."""
+    known, names = known_attacks(), strings.translations["en"]
+    groups = [(str(strings(key)) if (key := attack_key(name)) in names else name, name) for name in known]
+    quick, slow = ([choice for choice in groups if known[choice[1]] == kind] for kind in (False, True))
+    chosen = [name for name in known if name in _AT_FIRST or eval_missing()]
+    boxes = [gradio.CheckboxGroup(quick, value=chosen, label=strings("attack_choice"), elem_id="attacks")]
+    if slow:
+        texts: dict[str, Any] = {"label": strings("attack_slow"), "info": strings("attack_slow_info")}
+        return [*boxes, gradio.CheckboxGroup(slow, elem_id="attacks-slow", **texts)]
+    gradio.Markdown(strings("attack_more"))
+    return boxes
 
 
 def attack_key(name: str) -> str:
@@ -73,10 +89,14 @@ class _AttackCallbacks:
         return str(job.task.source), str(job.files["picture"]), ""
 
     def start(
-        self, request: gradio.Request, memory: Memory, original: str | None, cloaked: str | None, attacks: Sequence[str]
+        self, request: gradio.Request, memory: Memory, original: str | None, cloaked: str | None, *chosen: Sequence[str]
     ) -> tuple[Memory, str]:
         """Take the job on."""
-        say, memory = words_for(request), {**memory, "attack": ""}
+        say, memory, attacks = (
+            words_for(request),
+            {**memory, "attack": ""},
+            [name for group in chosen for name in group],
+        )
         if original is None or cloaked is None or not attacks:
             return memory, alert(say("attack_missing"))
 
@@ -119,11 +139,10 @@ class _AttackCallbacks:
 
 def _bars(job: Job, say: Words) -> str:
     """A table with a bar for the cloak and the figure of noise, each as a share of what the untouched cloak does."""
-    whole = job.figures.get("cloak/", 0.0)
-    if not whole:
+    if not job.figures:
         return ""
     names = [key.removeprefix("cloak/") for key in job.figures if key.startswith("cloak/")]
-    rows = "".join(_bar_row(name, whole, job.figures, say) for name in names)
+    rows = "".join(_bar_row(name, job.figures, say) for name in names)
     heads = "".join(
         f'<th scope="col">{html.escape(say(key))}</th>' for key in ("attack_after", "attack_left", "effect_noise")
     )
@@ -131,15 +150,17 @@ def _bars(job: Job, say: Words) -> str:
     return f'<p>{text}</p><table class="plain"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
 
 
-def _bar_row(name: str, whole: float, figures: dict[str, float], say: Words) -> str:
-    left, noise = (100 * figures[f"{kind}/{name}"] / whole for kind in ("cloak", "noise"))
+def _bar_row(name: str, figures: dict[str, float], say: Words) -> str:
+    left, noise = (100 * figures[f"{kind}/{name}"] for kind in ("cloak", "noise"))
     label = html.escape(_label(name, say))
     bar = f'<progress max="100" value="{min(left, 100):.0f}" aria-label="{label}"></progress>'
-    return f'<tr><th scope="row">{label}</th><td>{bar} {left:.0f} %</td><td>{noise:.0f} %</td></tr>'
+    of_cloak, of_noise = (html.escape(say(key)) for key in ("attack_left", "effect_noise"))
+    cells = f'<td data-head="{of_cloak}">{bar} {left:.0f} %</td><td data-head="{of_noise}">{noise:.0f} %</td>'
+    return f'<tr><th scope="row">{label}</th>{cells}</tr>'
 
 
 def _label(name: str, say: Words) -> str:
-    return say(attack_key(name)) if name else say("attack_untouched")
+    return say.get(attack_key(name), name) if name else say("attack_untouched")
 
 
 def _gallery(job: Job, say: Words) -> list[tuple[str, str]]:

@@ -58,6 +58,7 @@ def strength_widget(strings: gradio.I18n, *, elem_id: str = "strength") -> gradi
         value=ProtectConfig.model_fields["strength"].default,
         label=strings("setting_strength"),
         info=strings("setting_strength_info"),
+        min_width=280,
         elem_id=elem_id,
     )
 
@@ -71,6 +72,7 @@ def effort_widget(strings: gradio.I18n, *, elem_id: str = "effort") -> gradio.Sl
         step=1,
         label=strings("setting_effort"),
         info=strings("setting_effort_info"),
+        min_width=280,
         elem_id=elem_id,
     )
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import html
+import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from cloak_ui.forms import EFFORTS, config_from, effort_widget, field_widget, st
 from cloak_ui.galleries import Galleries, Gallery, Picture
 from cloak_ui.languages import Words
 from cloak_ui.watching import QUIET, Memory, alert, hidden, shown, words_for
-from cloak_ui.wording import failed_text, left_at_worst, visibility_word
+from cloak_ui.wording import duration, failed_text, left_at_worst, table_cells, visibility_word
 
 __all__ = ["build_gallery_tab"]
 
@@ -110,14 +111,14 @@ class _GalleryCallbacks:
             yield {widgets["results"]: hidden()}
             return
         yield {widgets["results"]: shown(), widgets["archive"]: hidden()}
-        last = ""
+        last, begin, left = "", time.monotonic(), len(gallery.pending)
         while True:
             running, table = self._galleries.is_running(gallery), _table(gallery, say)
             if table != last or not running:
                 last = table
                 yield {
                     widgets["table"]: table,
-                    widgets["progress"]: self._progress(gallery, say),
+                    widgets["progress"]: self._progress(gallery, _rate(left - len(gallery.pending), begin), say),
                     **self._buttons(gallery),
                 }
             if not running:
@@ -133,27 +134,34 @@ class _GalleryCallbacks:
         visible = {"pause": running, "resume": bool(gallery.pending) and not running, "pack": done and not running}
         return {self._widgets[name]: gradio.update(visible=value) for name, value in visible.items()}
 
-    def _progress(self, gallery: Gallery, say: Words) -> str:
+    def _progress(self, gallery: Gallery, rate: float, say: Words) -> str:
+        """Counts and, while it runs at `rate` pictures per second, the speed and the time that is left."""
         count, left = len(gallery.pictures), len(gallery.pending)
         failed = sum(picture.state == "failed" for picture in gallery.pictures.values())
         key = "gallery_running" if self._galleries.is_running(gallery) else "gallery_paused" if left else "gallery_done"
-        text = html.escape(say(key, done=count - left - failed, count=count, failed=failed))
+        text = say(key, done=count - left - failed, count=count, failed=failed)
+        if rate and key == "gallery_running":
+            text += " " + say("gallery_rate", rate=f"{60 * rate:.2g}")
+            text += " " + say("progress_left", time=duration(left / rate, say))
         label = html.escape(say("progress_label"))
         bar = f'<progress max="{count}" value="{count - left}" aria-label="{label}"></progress>'
-        return f'<p class="progress-text" role="status">{text}</p>{bar}'
+        return f'<p class="progress-text" role="status">{html.escape(text)}</p>{bar}'
+
+
+def _rate(done: int, begin: float) -> float:
+    """Pictures per second since `begin`; 0 before the first one."""
+    return done / (time.monotonic() - begin) if done else 0.0
 
 
 def _table(gallery: Gallery, say: Words) -> str:
-    heads = (
-        say("gallery_picture"),
-        say("models_state"),
-        say("gallery_visible"),
-        say("effect_times"),
-        say("effect_left"),
-    )
+    heads = [say("gallery_picture"), *_heads(say)]
     head = "".join(f'<th scope="col">{html.escape(text)}</th>' for text in heads)
     rows = "".join(_row(name, picture, say) for name, picture in gallery.pictures.items())
     return f'<table class="plain"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+
+
+def _heads(say: Words) -> list[str]:
+    return [say(key) for key in ("models_state", "gallery_visible", "effect_times", "effect_left")]
 
 
 def _row(name: str, picture: Picture, say: Words) -> str:
@@ -164,5 +172,5 @@ def _row(name: str, picture: Picture, say: Words) -> str:
         sizes = [effect for effect in picture.certificate["effects"] if effect["sizes"]]
         times = f"{sizes[0]['sizes'][0]['times_noise']:.1f}" if sizes else "-"
         cells[1:] = [visibility_word(picture.certificate, say), times, left_at_worst(sizes[0]) if sizes else "-"]
-    body = "".join(f"<td>{html.escape(text)}</td>" for text in cells)
+    body = table_cells(_heads(say), cells)
     return f'<tr class="{picture.state}"><th scope="row">{html.escape(name)}</th>{body}</tr>'

@@ -12,6 +12,7 @@ from cloak.cli.quantities import format_bytes
 from cloak.errors import UsageError
 from cloak_ui.languages import Words
 from cloak_ui.watching import QUIET, alert, words_for
+from cloak_ui.wording import table_cells
 
 __all__ = ["build_models_tab"]
 
@@ -27,8 +28,8 @@ def build_models_tab(app: gradio.Blocks, strings: gradio.I18n, *, changeable: bo
     if not changeable:
         return {"table": table}
     with gradio.Row():
-        name = gradio.Dropdown(_fetchable(), label=strings("models_choice"), elem_id="models-choice")
-        agreed = gradio.Checkbox(label=strings("models_agree"), info=strings("models_agree_info"))
+        name = gradio.Dropdown(_fetchable(), label=strings("models_choice"), elem_id="models-choice", min_width=280)
+        agreed = gradio.Checkbox(label=strings("models_agree"), info=strings("models_agree_info"), min_width=280)
     with gradio.Row():
         fetch = gradio.Button(strings("models_pull"), variant="primary")
         remove = gradio.Button(strings("models_remove"))
@@ -64,7 +65,7 @@ def _row(model: dict[str, Any], say: Words) -> str:
     licence = model["licence"] + (f" ({say('models_restricted')})" if model["consent"] else "")
     size = format_bytes(model["bytes"]) if model["bytes"] else ""
     cells = [say(f"models_{state}"), size, licence, f"{model['family']}: {model['summary']}"]
-    body = "".join(f"<td>{html.escape(text)}</td>" for text in cells)
+    body = table_cells([say(f"models_{name}") for name in ("state", "size", "licence", "covers")], cells)
     return f'<tr class="{html.escape(state)}"><th scope="row">{html.escape(model["name"])}</th>{body}</tr>'
 
 

@@ -49,3 +49,19 @@
 
   new MutationObserver(improve).observe(document.documentElement, { childList: true, subtree: true });
 })();
+
+// The buttons beside texts that are there to be copied. Without a secure address browsers offer only the old way.
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("button.copy");
+  if (!button) return;
+  const text = button.parentElement.querySelector("pre");
+  try {
+    await navigator.clipboard.writeText(text.textContent);
+  } catch {
+    getSelection().selectAllChildren(text);
+    document.execCommand("copy");
+  }
+  const before = button.textContent;
+  button.textContent = button.dataset.done;
+  setTimeout(() => (button.textContent = before), 2000);
+});

@@ -101,7 +101,7 @@ def _build_results(strings: gradio.I18n) -> Components:
             shown["difference"] = _still(strings("difference"))
             shown["change_map"] = _still(strings("change_map"))
         shown["command"] = gradio.Textbox(
-            label=strings("command"), interactive=False, buttons=["copy"], elem_id="command"
+            label=strings("command"), lines=2, interactive=False, buttons=["copy"], elem_id="command"
         )
     return shown
 

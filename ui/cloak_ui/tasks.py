@@ -2,11 +2,28 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from cloak.config import ProtectConfig
 from cloak.types import Effort, Stage, Strength
 
-__all__ = ["AttackTask", "Failed", "Finished", "LookTask", "Message", "Progress", "ProtectTask", "Ready", "Task"]
+__all__ = [
+    "AttackTask",
+    "Failed",
+    "Finished",
+    "LookTask",
+    "Message",
+    "Mimic",
+    "Progress",
+    "ProofStage",
+    "ProofTask",
+    "ProtectTask",
+    "Ready",
+    "Task",
+]
+
+Mimic = Literal["lora", "dreambooth", "textual-inversion"]
+ProofStage = Literal["publish", "treat", "judge", "learn", "drawn"]  # of a cell of an experiment
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +61,7 @@ class AttackTask:
     Args:
         source: the cloaked picture.
         original: what it was made from.
-        attacks: names out of `cloak_ui.attacking.ATTACKS`.
+        attacks: names out of `cloak_ui.attacking.known_attacks`.
     """
 
     source: Path
@@ -52,7 +69,20 @@ class AttackTask:
     attacks: tuple[str, ...]
 
 
-Task = LookTask | ProtectTask | AttackTask
+@dataclass(frozen=True, slots=True)
+class ProofTask:
+    """Mimic an artist's clean and cloaked pictures and compare what the mimics draw.
+
+    Args:
+        source: folder with the pictures, and nothing else.
+        mimic: how they are imitated.
+    """
+
+    source: Path
+    mimic: Mimic = "lora"
+
+
+Task = LookTask | ProtectTask | AttackTask | ProofTask
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +103,7 @@ class Progress:
     """One event of a task.
 
     Args:
-        stage: as in `cloak.types.Step`, None when it brings only pictures.
+        stage: as in `cloak.types.Step`, or of a self-test; None when it brings only pictures.
         index: steps of the stage that are done.
         total: steps of the stage.
         seconds: since the task began.
@@ -83,7 +113,7 @@ class Progress:
         figures: what was measured, by name.
     """
 
-    stage: Stage | None = None
+    stage: Stage | ProofStage | None = None
     index: int = 0
     total: int = 0
     seconds: float = 0.0

@@ -1,7 +1,7 @@
 """Facts, progress, failures and certificates as a person reads them, in the browser's language."""
 
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cloak.budgets import STRENGTHS
@@ -16,6 +16,7 @@ __all__ = [
     "failure_text",
     "left_at_worst",
     "progress_html",
+    "table_cells",
     "visibility_word",
 ]
 
@@ -43,8 +44,8 @@ def facts_text(facts: Mapping[str, str | int | bool], say: Words) -> str:
     return ", ".join(parts)
 
 
-def progress_html(job: Job, place: int, say: Words) -> str:
-    """A bar with a sentence, which screen readers are told as well."""
+def progress_html(job: Job, place: int, say: Words, detail: str = "") -> str:
+    """A bar with a sentence, which screen readers are told as well, and one more that says what exactly is done."""
     step = job.progress
     if job.state == "waiting":
         text = say("progress_waiting", count=place) if place else say("progress_starting")
@@ -54,10 +55,17 @@ def progress_html(job: Job, place: int, say: Words) -> str:
         text = say(f"stage_{step.stage}") if step.stage else say("progress_starting")
         if step.eta_seconds is not None:
             text += " " + say("progress_left", time=duration(step.eta_seconds, say))
+    more = f'<p class="progress-text">{html.escape(detail)}</p>' if detail and job.state == "running" else ""
     return (
-        f'<p class="progress-text" role="status">{html.escape(text)}</p>'
+        f'<p class="progress-text" role="status">{html.escape(text)}</p>{more}'
         f'<progress max="1" value="{job.share:.3f}" aria-label="{html.escape(say("progress_label"))}"></progress>'
     )
+
+
+def table_cells(heads: Sequence[str], cells: Sequence[str]) -> str:
+    """A row's cells, each with the head of its column, which narrow screens show beside it."""
+    pairs = zip(map(html.escape, heads), map(html.escape, cells), strict=True)
+    return "".join(f'<td data-head="{head}">{cell}</td>' for head, cell in pairs)
 
 
 def failure_text(job: Job, say: Words) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 from cloak_ui.limits import Limits
-from cloak_ui.tasks import Failed, LookTask, Message, ProtectTask, Ready, Task
+from cloak_ui.tasks import Failed, LookTask, Message, ProofTask, ProtectTask, Ready, Task
 
 __all__ = ["work"]
 
@@ -48,6 +48,7 @@ def _carry_out(task: Task, folder: Path, enough: Callable[[], bool], limits: Lim
     from cloak_ui.attacking import attack
     from cloak_ui.looking import look
     from cloak_ui.protecting import protect
+    from cloak_ui.proving import prove
 
     reading = ReadLimits(max_pixels=limits.max_pixels, max_bytes=limits.max_bytes)
     try:
@@ -55,6 +56,8 @@ def _carry_out(task: Task, folder: Path, enough: Callable[[], bool], limits: Lim
             yield from look(task, folder, reading)
         elif isinstance(task, ProtectTask):
             yield from protect(task, folder, reading, enough)
+        elif isinstance(task, ProofTask):
+            yield from prove(task, folder, reading)
         else:
             yield from attack(task, folder, reading)
     except Exception as error:

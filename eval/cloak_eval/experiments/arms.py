@@ -1,8 +1,10 @@
 """The pictures of each arm: as they are, with noise, cloaked by a recipe, or cloaked by somebody else's tool."""
 
+import functools
 import io
 import json
 import time
+from collections.abc import Generator
 from pathlib import Path
 
 import torch
@@ -22,6 +24,8 @@ from cloak_eval.experiments.store import Store, as_bytes
 from cloak_eval.mimics.training_set import opaque, picture_files
 
 __all__ = ["Gallery", "artist_folder", "published_pictures"]
+
+Published = Generator[int, None, tuple[list[Tensor], float | None]]
 
 
 def artist_folder(art: list[Path], artist: str) -> Path:
@@ -59,21 +63,24 @@ def posted(picture: Tensor, side: int | None) -> Tensor:
     return (small.clamp(0, 1) * 255).round() / 255
 
 
-def published_pictures(
-    experiment: Experiment, cell: Cell, gallery: Gallery, store: Store
-) -> tuple[list[Tensor], float | None]:
-    """The stolen pictures as the cell's arm publishes them, and the seconds each took if they were made now."""
+def published_pictures(experiment: Experiment, cell: Cell, gallery: Gallery, store: Store) -> Published:
+    """Yields how many pictures are ready, where that takes a while.
+
+    Returns:
+        The stolen pictures as the cell's arm publishes them, and the seconds each took if they were made now.
+    """
     if cell.is_clean:
         return gallery.stolen, None
     if cell.method in experiment.external:
         return _external(experiment.external[cell.method] / cell.artist, gallery), None
     if cell.method == NOISE:
         reference = experiment.methods[0] if experiment.methods else "artcloak"
-        cloaked, _ = published_pictures(experiment, cell.model_copy(update={"method": reference}), gallery, store)
+        of_method = cell.model_copy(update={"method": reference})
+        cloaked, _ = yield from published_pictures(experiment, of_method, gallery, store)
         return store.pictures(
             digest("noise", as_bytes(gallery.stolen), as_bytes(cloaked)), lambda: _noisy(gallery.stolen, cloaked)
         ), None
-    return _cloaked(experiment, cell, gallery, store)
+    return (yield from _cloaked(experiment, cell, gallery, store))
 
 
 def _noisy(originals: list[Tensor], cloaked: list[Tensor]) -> list[Tensor]:
@@ -85,22 +92,24 @@ def _noisy(originals: list[Tensor], cloaked: list[Tensor]) -> list[Tensor]:
     ]
 
 
-def _cloaked(experiment: Experiment, cell: Cell, gallery: Gallery, store: Store) -> tuple[list[Tensor], float | None]:
+def _cloaked(experiment: Experiment, cell: Cell, gallery: Gallery, store: Store) -> Published:
     METHODS.get(cell.method)
     settings = {"method": cell.method, "strength": cell.strength, "effort": experiment.effort, "format": "png"}
     config = ProtectConfig.model_validate({**settings, "models": experiment.protect_models})
-    seconds: list[float] = []
+    protector, seconds, cloaked = Protector(config), [], []
+    weights = json.dumps([(s.name, s.sha256) for s in protector.surrogates])
 
-    def compute() -> list[Tensor]:
-        protector = Protector(config)
+    def compute(picture: Tensor) -> list[Tensor]:
         begin = time.perf_counter()
-        results = [read_picture(protector(_png(each)).data).pixels[0] for each in gallery.stolen]
-        seconds.append((time.perf_counter() - begin) / len(results))
-        return results
+        result = read_picture(protector(_png(picture)).data).pixels[0]
+        seconds.append(time.perf_counter() - begin)
+        return [result]
 
-    weights = json.dumps([(s.name, s.sha256) for s in Protector(config).surrogates])
-    pictures = store.pictures(digest("cloak", config.digest(), weights, as_bytes(gallery.stolen)), compute)
-    return pictures, seconds[0] if seconds else None
+    for each in gallery.stolen:
+        key = digest("cloak", config.digest(), weights, as_bytes([each]))
+        cloaked += store.pictures(key, functools.partial(compute, each))
+        yield len(cloaked)
+    return cloaked, sum(seconds) / len(seconds) if seconds else None
 
 
 def _png(picture: Tensor) -> bytes:

@@ -1,9 +1,12 @@
 """One cell from the artist's folder to the numbers."""
 
+import functools
 import json
 import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -31,7 +34,33 @@ from cloak_eval.mimics.pipelines import (
 )
 from cloak_eval.mimics.training_set import opaque, picture_files, subject_of
 
-__all__ = ["CellRun", "cell_key"]
+__all__ = ["CellRun", "CellStep", "cell_key"]
+
+_GLIMPSE = 2  # drawings of a mimic that is being trained
+
+
+@dataclass(frozen=True, slots=True)
+class CellStep:
+    """One event within a cell.
+
+    Args:
+        cell: which.
+        stage: the pictures are published (cloaked, where the cell says so), attacked, the judge and then the mimic
+            learns, the mimic has drawn.
+        index: steps of the stage that are done.
+        total: steps of the stage.
+        drawings: lets the mimic draw as it is now, (N, 3, h, w) in [0, 1], some seconds; with the last stage what it
+            drew, one for each subject. None where there is nothing to see. To be called before the next step.
+    """
+
+    cell: Cell
+    stage: Literal["publish", "treat", "judge", "learn", "drawn"]
+    index: int = 0
+    total: int = 0
+    drawings: Callable[[], Tensor] | None = None
+
+
+Steps = Generator[CellStep, None, Any]
 
 
 def cell_key(experiment: Experiment, cell: Cell, art: list[Path]) -> str:
@@ -63,11 +92,11 @@ class CellRun:
         self.seconds: float | None = None
         self.losses: list[float] = []
 
-    def __call__(self, key: str) -> CellResult:
-        """Run the cell; what fails is recorded as such, so that the others go on."""
+    def steps(self, key: str) -> Generator[CellStep, None, CellResult]:
+        """Run the cell; what fails is recorded as such, so that the others go on. Closing it stops."""
         begin = time.perf_counter()
         try:
-            outcome: dict[str, Any] = {"status": "done", **self._measure()}
+            outcome: dict[str, Any] = {"status": "done", **(yield from self._measure())}
         except Exception as error:  # any cell may fail in its own way; the record says how
             outcome = {"status": "failed", "error": f"{type(error).__name__}: {error}"}
         result = CellResult(
@@ -84,15 +113,18 @@ class CellRun:
         write_json(result, self.path)
         return result
 
-    def _measure(self) -> dict[str, Any]:
+    def _measure(self) -> Steps:
         experiment, cell = self.experiment, self.cell
         gallery = Gallery(experiment, self.art, cell.artist)
-        published, self.seconds = published_pictures(experiment, cell, gallery, self.store)
+        published = yield from self._published(gallery)
         pipe = load_pipeline(experiment.model, device=self.device)
+        yield CellStep(cell, "judge")
         judge = self._judge(pipe)
         counter = COUNTERMEASURES.get(cell.countermeasure).value()
+        yield CellStep(cell, "treat")
         treated = self._treated(counter, published, pipe)
-        drawn = counter.correct(self._mimicked(counter, treated, pipe, gallery), published)
+        drawn = counter.correct((yield from self._mimicked(counter, treated, pipe, gallery)), published)
+        yield CellStep(cell, "drawn", drawings=lambda: drawn)
         side = resolution_of(pipe)
         references = crops_of(gallery.others, 4, side, torch.Generator().manual_seed(1))
         evidence = Evidence(cell.artist, drawn, references, gallery.stolen, published, judge)
@@ -120,6 +152,17 @@ class CellRun:
             backbone=metric.backbone,
         )
 
+    def _published(self, gallery: Gallery) -> Steps:
+        yield CellStep(self.cell, "publish", 0, len(gallery.stolen))
+        pictures = published_pictures(self.experiment, self.cell, gallery, self.store)
+        while True:
+            try:
+                done = next(pictures)
+            except StopIteration as end:
+                published, self.seconds = end.value
+                return published
+            yield CellStep(self.cell, "publish", done, len(gallery.stolen))
+
     def _treated(self, counter: Any, published: list[Tensor], pipe: Any) -> list[Tensor]:
         if self.cell.countermeasure == "none":
             return published
@@ -127,13 +170,17 @@ class CellRun:
         key = digest("treat", __version__, self.cell.countermeasure, str(self.cell.seed), weights, as_bytes(published))
         return self.store.pictures(key, lambda: counter.treat_all(published, pipe, seed=self.cell.seed))
 
-    def _mimicked(self, counter: Any, treated: list[Tensor], pipe: Any, gallery: Gallery) -> Tensor:
+    def _mimicked(self, counter: Any, treated: list[Tensor], pipe: Any, gallery: Gallery) -> Steps:
         cell, name = self.cell, self.cell.artist.replace("_", " ").replace("-", " ")
         training = TrainingSet(name, treated, [subject_of(file) for file in gallery.stolen_files])
         kind = MIMICS.get(cell.mimic).value
         mimic: Mimic = kind(kind.config_class(**self.experiment.mimic_settings.get(cell.mimic, {})))
         counter.prepare(pipe, treated, torch.Generator().manual_seed(cell.seed))
-        self.losses = mimic.train(pipe, training, seed=cell.seed)
+        subjects = self.experiment.subjects[:_GLIMPSE]
+        for step in mimic.steps(pipe, training, seed=cell.seed):
+            self.losses.append(step.loss)
+            glimpse = functools.partial(mimic.glimpse, pipe, name, subjects, seed=cell.seed)
+            yield CellStep(cell, "learn", step.index, step.total, glimpse)
         return mimic.draw(pipe, name, self.experiment.subjects, seed=cell.seed)
 
     def _judge(self, pipe: Any) -> StyleClassifier:

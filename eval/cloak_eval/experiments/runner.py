@@ -9,7 +9,7 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +20,12 @@ from filelock import FileLock
 from pydantic import ValidationError
 
 from cloak.errors import MissingExtraError
-from cloak_eval.experiments.cell_run import CellRun, cell_key
+from cloak_eval.experiments.cell_run import CellRun, CellStep, cell_key
 from cloak_eval.experiments.cells import Cell, CellResult, cells_of
 from cloak_eval.experiments.config import Experiment
 from cloak_eval.experiments.store import Store
 
-__all__ = ["CellEvent", "finished", "run_cell", "run_experiment"]
+__all__ = ["CellEvent", "CellStep", "finished", "run_cell", "run_experiment", "watch_experiment"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +58,24 @@ def finished(path: Path, key: str) -> bool:
 
 def run_cell(experiment: Experiment, cell: Cell, art: list[Path], results: Path, work: Path) -> tuple[str, str | None]:
     """Run a cell unless it has been done; returns its status and error."""
+    steps = _cell_steps(experiment, cell, art, results, work)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+
+
+def _cell_steps(
+    experiment: Experiment, cell: Cell, art: list[Path], results: Path, work: Path
+) -> Generator[CellStep, None, tuple[str, str | None]]:
     path, key = results / f"{cell.name}.json", cell_key(experiment, cell, art)
     locks = work / "locks"
     locks.mkdir(parents=True, exist_ok=True)
     with FileLock(locks / f"{key}.lock"):
         if finished(path, key):
             return "skipped", None
-        result = CellRun(experiment, cell, art=art, results=results, store=Store(work / "shared"))(key)
+        result = yield from CellRun(experiment, cell, art=art, results=results, store=Store(work / "shared")).steps(key)
     return result.status, result.error
 
 
@@ -87,10 +98,7 @@ def run_experiment(
         workers: processes at once, each on one core.
         engine: "ray" sends cells to the Ray cluster that is running, or starts one here.
     """
-    folder = results / experiment.name
-    folder.mkdir(parents=True, exist_ok=True)
-    cells = cells_of(experiment)
-    arguments = [(experiment, cell, art, folder, work) for cell in cells]
+    cells, arguments = cells_of(experiment), _arguments(experiment, art, results, work)
     if engine == "ray":
         outcomes = _on_ray(arguments)
     elif workers > 1:
@@ -99,6 +107,22 @@ def run_experiment(
         outcomes = ((index, run_cell(*each)) for index, each in enumerate(arguments))
     for count, (index, (status, error)) in enumerate(outcomes, 1):
         yield CellEvent(cells[index], status, count, len(cells), error)  # type: ignore[arg-type]
+
+
+def watch_experiment(
+    experiment: Experiment, *, art: list[Path], results: Path, work: Path
+) -> Iterator[CellStep | CellEvent]:
+    """The same in this process, with every step within the cells."""
+    arguments = _arguments(experiment, art, results, work)
+    for count, each in enumerate(arguments, 1):
+        status, error = yield from _cell_steps(*each)
+        yield CellEvent(each[1], status, count, len(arguments), error)  # type: ignore[arg-type]
+
+
+def _arguments(experiment: Experiment, art: list[Path], results: Path, work: Path) -> "_Arguments":
+    folder = results / experiment.name
+    folder.mkdir(parents=True, exist_ok=True)
+    return [(experiment, cell, art, folder, work) for cell in cells_of(experiment)]
 
 
 _Arguments = list[tuple[Experiment, Cell, list[Path], Path, Path]]

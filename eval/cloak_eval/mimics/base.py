@@ -187,6 +187,16 @@ class Mimic(ABC):
         ]
         return torch.cat(drawn).float().cpu().clamp(0, 1)
 
+    @final
+    def glimpse(self, pipe: Pipeline, artist: str, subjects: Sequence[str], *, seed: int) -> Tensor:
+        """The same while it is being trained, between two steps."""
+        training = pipe.unet.training
+        pipe.unet.eval()
+        try:
+            return self.draw(pipe, artist, subjects, seed=seed)
+        finally:
+            pipe.unet.train(training)
+
     def _sample(self, pipe: Pipeline, prompts: list[str], generators: list[torch.Generator]) -> Tensor:
         side = self.config.resolution or resolution_of(pipe)
         options: dict[str, Any] = {"guidance_scale": self.config.guidance, "output_type": "pt"}
