@@ -2,12 +2,13 @@
 
 from abc import ABC
 from collections.abc import Sequence
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import torch
 from torch import Tensor
 
 from cloak.registry import Registry
+from cloak_eval.removal import CloakRemover
 
 __all__ = ["COUNTERMEASURES", "Countermeasure"]
 
@@ -16,7 +17,15 @@ class Countermeasure(ABC):  # noqa: B024 (each one fills in the hooks of where i
     """The real thing, as an attacker runs it; nothing here needs a gradient of it.
 
     Every hook may use the pipeline that the mimic starts from, as diffusers loaded it.
+
+    Attributes:
+        learns: whether `learn` has to be called before anything else.
     """
+
+    learns: ClassVar[bool] = False
+
+    def learn(self, remover: CloakRemover) -> None:  # noqa: B027
+        """Take what was learnt of the tool from pairs of pictures, clean and cloaked, of other artists."""
 
     def treat(self, picture: Tensor, pipe: Any, generator: torch.Generator) -> Tensor:  # noqa: ARG002
         """Clean one picture, (1, 3, H, W) in [0, 1]; the size may change."""

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from cloak.errors import MissingExtraError, UsageError
+from cloak_eval.metrics.bootstrap import bootstrap
 from cloak_eval.metrics.features import FEATURES, style_features
 from cloak_eval.mimics.training_set import training_crop
 
@@ -31,7 +32,11 @@ class ClassifierReport:
     Args:
         accuracy: share of held-out clean crops whose artist it names.
         accuracy_round_trip: the same for crops that went through the autoencoder; None without one.
+        low: 2.5th percentile of `accuracy` over bootstrapped pictures; crops of one picture are no separate evidence.
+        high: 97.5th percentile.
         by_artist: accuracy on clean crops.
+        confusion: clean crops by true artist (rows) and named artist (columns), both in the order of `by_artist`.
+        confusion_round_trip: the same after the autoencoder; None without one.
         held_out_pictures: pictures they were cut from.
         crops: held-out clean crops.
         features: what it looks at.
@@ -39,7 +44,11 @@ class ClassifierReport:
 
     accuracy: float
     accuracy_round_trip: float | None
+    low: float
+    high: float
     by_artist: dict[str, float]
+    confusion: list[list[int]]
+    confusion_round_trip: list[list[int]] | None
     held_out_pictures: int
     crops: int
     features: str = FEATURES
@@ -155,10 +164,26 @@ def _fit(features: Tensor, labels: Tensor) -> Any:
 
 
 def _report(probe: Any, artists: list[str], held_out: _Side) -> ClassifierReport:
-    labels = torch.cat(held_out.labels).numpy()
-    right = probe.predict(torch.cat(held_out.clean).numpy()) == labels
-    returned = None
-    if held_out.returned:
-        returned = float((probe.predict(torch.cat(held_out.returned).numpy()) == labels).mean())
-    by_artist = {artist: float(right[labels == index].mean()) for index, artist in enumerate(artists)}
-    return ClassifierReport(float(right.mean()), returned, by_artist, held_out.pictures, len(labels))
+    labels = torch.cat(held_out.labels)
+    clean = _confusion(probe, held_out.clean, labels, len(artists))
+    returned = _confusion(probe, held_out.returned, labels, len(artists)) if held_out.returned else None
+    right = torch.from_numpy(probe.predict(torch.cat(held_out.clean).numpy())) == labels
+    pictures = right.double().view(held_out.pictures, -1).mean(1)
+    accuracy = bootstrap(pictures, lambda some: float(some.mean()), resamples=1000)
+    return ClassifierReport(
+        accuracy=accuracy.value,
+        accuracy_round_trip=None if returned is None else float(returned.trace() / returned.sum()),
+        low=accuracy.low,
+        high=accuracy.high,
+        by_artist={artist: float(clean[at, at] / clean[at].sum()) for at, artist in enumerate(artists)},
+        confusion=clean.tolist(),
+        confusion_round_trip=None if returned is None else returned.tolist(),
+        held_out_pictures=held_out.pictures,
+        crops=len(labels),
+    )
+
+
+def _confusion(probe: Any, features: list[Tensor], labels: Tensor, artists: int) -> Tensor:
+    """Crops by true (row) and named (column) artist, (artists, artists) int64."""
+    named = torch.from_numpy(probe.predict(torch.cat(features).numpy()))
+    return torch.bincount(labels * artists + named, minlength=artists**2).view(artists, artists)
