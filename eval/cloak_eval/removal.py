@@ -27,8 +27,8 @@ class RemoverConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
     pictures: int = Field(default=12, ge=2, description="Pictures that it has clean and cloaked, of other artists.")
-    steps: int = Field(default=400, ge=1, description="Optimiser steps.")
-    batch: int = Field(default=8, ge=1, description="Pairs of crops in each step.")
+    steps: int = Field(default=300, ge=1, description="Optimiser steps.")
+    batch: int = Field(default=4, ge=1, description="Pairs of crops in each step.")
     side: int = Field(default=64, ge=16, multiple_of=4, description="Of the crops, pixels.")
     width: int = Field(default=16, ge=1, description="Channels at full resolution; twice as many at each halving.")
     learning_rate: float = Field(default=2e-3, gt=0, description="Of AdamW, falling to nothing along a cosine.")
@@ -74,7 +74,8 @@ class CloakRemover(nn.Module):
     @torch.no_grad()
     def clean(self, picture: Tensor) -> Tensor:
         """A picture (1, 3, H, W) without what it seems to have got."""
-        return (picture - self(picture)[0]).clamp(0, 1)
+        added: Tensor = self(picture)[0]
+        return (picture - added).clamp(0, 1)
 
     @torch.no_grad()
     def suspicion(self, picture: Tensor) -> float:

@@ -84,9 +84,9 @@ def value(name: str, case: Evidence) -> float:
 
 def test_the_judge_knows_its_artists(judge: StyleClassifier) -> None:
     assert judge.report.accuracy >= 0.9
-    assert judge.report.held_out_pictures == 6
+    assert judge.report.held_out_pictures == 12
     assert judge.report.low <= judge.report.accuracy <= judge.report.high
-    assert [sum(row) for row in judge.report.confusion] == [6, 6]
+    assert [sum(row) for row in judge.report.confusion] == [12, 12]
     with pytest.raises(UsageError, match="not trained on"):
         judge.index("dots")
 

@@ -85,14 +85,16 @@ def run_experiment(
         results: where results go; the experiment's own folder is made in it.
         work: where what cells share is kept; can be deleted at any time.
         workers: processes at once, each on one core.
-        engine: "ray" sends cells to the Ray cluster that is running, or starts one here.
+        engine: "ray" sends cells to the Ray cluster that RAY_ADDRESS names, whose machines must see the same folders,
+            or else to `workers` Ray processes on this machine.
     """
-    folder = results / experiment.name
+    folder = (results / experiment.name).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     cells = cells_of(experiment)
-    arguments = [(experiment, cell, art, folder, work) for cell in cells]
+    places = ([path.resolve() for path in art], folder, work.resolve())  # other processes may stand elsewhere
+    arguments = [(experiment, cell, *places) for cell in cells]
     if engine == "ray":
-        outcomes = _on_ray(arguments)
+        outcomes = _on_ray(arguments, workers)
     elif workers > 1:
         outcomes = _in_processes(arguments, workers)
     else:
@@ -128,15 +130,42 @@ def _start_worker(parent: int) -> None:
     threading.Thread(target=watch, daemon=True, name="parent").start()
 
 
-def _on_ray(arguments: _Arguments) -> _Outcomes:
+def _on_ray(arguments: _Arguments, workers: int) -> _Outcomes:
     try:
         ray: Any = importlib.import_module("ray")
     except ImportError as error:
         raise MissingExtraError("ray", "cluster") from error
-    if not ray.is_initialized():
-        ray.init(log_to_driver=False)
-    remote: Callable[..., object] = ray.remote(num_cpus=1)(run_cell).remote
+    ours = not ray.is_initialized()
+    if ours:
+        ray.init(**_ray_options(workers))
+    # One thread of computing for each cell, as in local processes: sums in another order give other last digits.
+    remote: Callable[..., object] = ray.remote(num_cpus=1, max_retries=0)(_run_alone).remote
     waiting = {remote(*each): index for index, each in enumerate(arguments)}
-    while waiting:
-        (ready,), _ = ray.wait(list(waiting), num_returns=1)
-        yield waiting.pop(ready), ray.get(ready)
+    try:
+        while waiting:
+            (ready,), _ = ray.wait(list(waiting), num_returns=1)
+            yield waiting.pop(ready), ray.get(ready)
+    finally:
+        for task in waiting:
+            ray.cancel(task, force=True)
+        if ours:
+            ray.shutdown()
+
+
+def _ray_options(workers: int) -> dict[str, Any]:
+    """A cluster that RAY_ADDRESS names is joined as it is; else processes on this machine, open to nobody else."""
+    if os.environ.get("RAY_ADDRESS"):
+        return {"log_to_driver": False}
+    return {
+        "log_to_driver": False,
+        "num_cpus": workers,
+        "include_dashboard": False,
+        "_node_ip_address": "127.0.0.1",
+    }
+
+
+def _run_alone(
+    experiment: Experiment, cell: Cell, art: list[Path], results: Path, work: Path
+) -> tuple[str, str | None]:
+    torch.set_num_threads(1)
+    return run_cell(experiment, cell, art, results, work)

@@ -67,9 +67,11 @@ class Metric(ABC):
 
     Attributes:
         backbone: the network it looks through, "" for none.
+        of_pictures: whether it is about the published pictures, and so means something whatever the mimic does.
     """
 
     backbone: ClassVar[str] = ""
+    of_pictures: ClassVar[bool] = False
 
     @abstractmethod
     def samples(self, evidence: Evidence) -> Tensor:

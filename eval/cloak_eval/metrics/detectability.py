@@ -39,7 +39,7 @@ def _suspicions(evidence: Evidence) -> tuple[Tensor, Tensor]:
 class Detectability(Metric):
     """Share of clean pictures that look less cloaked than the published one; equal ones count half."""
 
-    backbone = "detector trained on pairs"
+    backbone, of_pictures = "detector trained on pairs", True
 
     def samples(self, evidence: Evidence) -> Tensor:
         published, clean = _suspicions(evidence)
@@ -57,7 +57,7 @@ class Detectability(Metric):
 class DetectionRate(Metric):
     """With 20 clean pictures the threshold lies beside the most suspicious of them, so it is coarse."""
 
-    backbone = "detector trained on pairs"
+    backbone, of_pictures = "detector trained on pairs", True
 
     def samples(self, evidence: Evidence) -> Tensor:
         published, clean = _suspicions(evidence)

@@ -95,4 +95,4 @@ def _eye(evidence: Evidence) -> Surrogate:
 
 def _embedded(evidence: Evidence, pictures: Tensor) -> Tensor:
     """Unit vectors (N, E)."""
-    return torch.cat([_eye(evidence).embed_image(chunk).cpu() for chunk in pictures.split(_CHUNK)])
+    return torch.cat([_eye(evidence).embed_image(chunk).cpu() for chunk in torch.split(pictures, _CHUNK)])

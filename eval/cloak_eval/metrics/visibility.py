@@ -16,6 +16,8 @@ _MOST_DECIBELS = 100.0  # stands for identical pictures
 class PairMetric(Metric):
     """One row for each picture."""
 
+    of_pictures = True
+
     def samples(self, evidence: Evidence) -> Tensor:
         pairs = zip(evidence.originals, evidence.published, strict=True)
         return torch.tensor([self.distance(x[None], y[None]) for x, y in pairs], dtype=torch.float64)
