@@ -96,6 +96,7 @@ def _enlarged(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2.0, mode="nearest")
 
 
+@torch.enable_grad()  # metrics, which run without gradients, may be the first to need it
 def train_remover(clean: Sequence[Tensor], cloaked: Sequence[Tensor], config: RemoverConfig) -> CloakRemover:
     """Learn from pairs: squared error of what was added, in units of its size, and cross entropy of the verdict.
 

@@ -19,7 +19,7 @@ import torch
 from filelock import FileLock
 from pydantic import ValidationError
 
-from cloak.errors import MissingExtraError
+from cloak.errors import MissingExtraError, UsageError
 from cloak_eval.experiments.cell_run import CellRun, cell_key
 from cloak_eval.experiments.cells import Cell, CellResult, cells_of
 from cloak_eval.experiments.config import Experiment
@@ -137,7 +137,10 @@ def _on_ray(arguments: _Arguments, workers: int) -> _Outcomes:
         raise MissingExtraError("ray", "cluster") from error
     ours = not ray.is_initialized()
     if ours:
-        ray.init(**_ray_options(workers))
+        try:
+            ray.init(**_ray_options(workers))
+        except Exception as error:  # Ray raises bare ones
+            raise UsageError(f"Ray could not be started or joined; use --engine local: {error}") from error
     # One thread of computing for each cell, as in local processes: sums in another order give other last digits.
     remote: Callable[..., object] = ray.remote(num_cpus=1, max_retries=0)(_run_alone).remote
     waiting = {remote(*each): index for index, each in enumerate(arguments)}
@@ -157,6 +160,7 @@ def _ray_options(workers: int) -> dict[str, Any]:
     if os.environ.get("RAY_ADDRESS"):
         return {"log_to_driver": False}
     return {
+        "address": "local",  # not whatever else runs here
         "log_to_driver": False,
         "num_cpus": workers,
         "include_dashboard": False,
