@@ -156,7 +156,7 @@ def start(
     arguments = [experiment.model_dump_json(), str(art), str(place / "results"), str(place / "work")]
     arguments += [str(workers), engine]
     command = [sys.executable, str(script), *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
 @pytest.mark.slow
@@ -185,10 +185,12 @@ def test_ray_gives_the_same_cells_and_pictures(
 ) -> None:
     with start(experiment, toy_art, tmp_path, 2, "ray") as process:
         try:
-            output, _ = process.communicate(timeout=500)
+            output, errors = process.communicate(timeout=500)
         finally:
             process.kill()
-    assert process.returncode == 0
+    if "timed out during startup" in errors:
+        pytest.skip("this machine was too busy to start Ray within the 30 seconds that it allows")
+    assert process.returncode == 0, errors
     assert sorted(line.split()[:2] for line in output.splitlines()) == sorted(
         ["done", name] for name in results(tmp_path)
     )
