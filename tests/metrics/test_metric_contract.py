@@ -133,6 +133,15 @@ def test_the_same_style_is_attributed_and_at_no_distance(judge: StyleClassifier)
     assert abs(value("kid", case)) < 0.1 * value("kid", evidence(judge, blobs(8, 9)))
 
 
+@pytest.mark.parametrize("name", ["kid", "mmd"])
+def test_rows_drawn_twice_by_the_bootstrap_are_no_evidence(name: str, judge: StyleClassifier) -> None:
+    case, metric = evidence(judge, stripes(6, 9)), METRICS.get(name).value()
+    rows = metric.samples(case)
+    assert metric.statistic(torch.cat([rows, rows]), case) == pytest.approx(metric.statistic(rows, case), abs=1e-6)
+    figure, _ = metric(case, resamples=50)
+    assert figure.low <= figure.value <= figure.high
+
+
 def test_blur_lowers_sharpness_and_noise_raises_grain(judge: StyleClassifier) -> None:
     plain = blobs(4, 1)
     noisy = (plain + 0.1 * torch.randn(plain.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)

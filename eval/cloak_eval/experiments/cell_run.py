@@ -119,7 +119,10 @@ class CellRun:
         return {
             "metrics": {name: self._metric(name, evidence) for name in experiment.metrics or measurable(eye)},
             "judge": dict(vars(judge.report)),
-            "weights": {experiment.model: pipeline_sha256(pipeline_folder(experiment.model))},
+            "weights": {
+                experiment.model: pipeline_sha256(pipeline_folder(experiment.model)),
+                **({f"{eye.name} as the eye": eye.sha256} if eye and experiment.eye else {}),
+            },
             "pictures": {file.name: file_sha256(file) for file in gallery.stolen_files},
             "final_loss": sum(tail) / len(tail) if tail else None,
         }
