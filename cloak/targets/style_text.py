@@ -14,7 +14,7 @@ from cloak.surrogates import Surrogate, TextEmbedding
 from cloak.surrogates.denoising import draw_noise
 from cloak.targets.base import Target
 
-__all__ = ["STYLE_WORDS", "invert_prompt", "nearest_style", "style_prompt", "target_prompt"]
+__all__ = ["STYLE_WORDS", "invert_prompt", "known_styles", "nearest_style", "style_prompt", "target_prompt"]
 
 STYLE_WORDS = (
     "abstract",
@@ -77,11 +77,12 @@ def style_prompt(style: str) -> str:
 def target_prompt(surrogate: Surrogate, target: Target, *, own: str) -> str:
     """The prompt of a target: a painted style has its words, for a picture the nearest ones but `own` are found."""
     known = None if surrogate.family in _OF_FAMILY else _PAINTED.get(target.name)
-    others = tuple(word for word in _words_of(surrogate) if word != own)
+    others = tuple(word for word in known_styles(surrogate) if word != own)
     return style_prompt(known or nearest_style(surrogate, target.picture, words=others))
 
 
-def _words_of(surrogate: Surrogate) -> tuple[str, ...]:
+def known_styles(surrogate: Surrogate) -> tuple[str, ...]:
+    """Names of styles that a model of this family was told in its training."""
     return _OF_FAMILY.get(surrogate.family, STYLE_WORDS)
 
 
@@ -96,7 +97,7 @@ def nearest_style(surrogate: Surrogate, x: Tensor, *, words: tuple[str, ...] | N
         x: the picture, [0, 1].
         words: styles to choose from; None for those that a model of this family knows.
     """
-    words = _words_of(surrogate) if words is None else words
+    words = known_styles(surrogate) if words is None else words
     text = surrogate.embed_text([style_prompt(word) for word in words])
     if "embed_image" in surrogate.capabilities:
         fit = surrogate.embed_image(x) @ F.normalize(text.pooled, dim=-1).T

@@ -1,94 +1,16 @@
-"""From result files to one page that needs no network, and the same in Markdown.
-
-A group is one artist, mimic and seed. Where its mimic of clean pictures does not reach the floor, or is not better
-than no fine-tune at all, the group says nothing about protection: it is listed as inconclusive and left out.
-"""
+"""From result files to one page that needs no network, and the same in Markdown."""
 
 import base64
 import html
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import torch
-from pydantic import ValidationError
-
-from cloak.errors import InputError
 from cloak.image import write_file
-from cloak_eval.experiments.cells import CellResult
 from cloak_eval.experiments.config import CLEAN, NOISE
-from cloak_eval.metrics import Interval, bootstrap, paired_difference
+from cloak_eval.metrics import METRICS, Interval
+from cloak_eval.summary import WORST, Report, build_report, read_results
 
-__all__ = ["Report", "Row", "build_report", "read_results", "to_html", "to_markdown", "write_report"]
-
-WORST = "worst of all"
-_SUCCESS = "protection-success"
-Group = tuple[str, str, int]
-
-
-@dataclass(frozen=True)
-class Row:
-    """Protection of one arm against one countermeasure, over all conclusive groups.
-
-    Args:
-        arm: method and strength.
-        countermeasure: or `WORST`: a drawing counts as protected only if it is so after every countermeasure.
-        success: protection success rate.
-        gain: success minus that of clean pictures after the same countermeasure, prompt by prompt; None for clean.
-        groups: how many groups it rests on.
-    """
-
-    arm: str
-    countermeasure: str
-    success: Interval
-    gain: Interval | None
-    groups: int
-
-
-@dataclass(frozen=True)
-class Report:
-    """What is known.
-
-    Args:
-        results: every cell, done or failed.
-        rows: by arm and countermeasure.
-        untrained: protection success without any fine-tune, by artist.
-        inconclusive: groups with the reason.
-        visibility: LPIPS of each arm.
-        seconds: of each picture and arm, where it was measured.
-    """
-
-    results: Sequence[CellResult]
-    rows: Sequence[Row]
-    untrained: dict[str, float]
-    inconclusive: dict[Group, str]
-    visibility: dict[str, float]
-    seconds: dict[str, float]
-
-    @property
-    def ranking(self) -> list[Row]:
-        """Arms by what is left of them in the worst case, best first."""
-        worst = [row for row in self.rows if row.countermeasure == WORST and row.gain is not None]
-        return sorted(worst, key=lambda row: -row.success.value)
-
-
-def read_results(paths: Iterable[Path]) -> list[tuple[Path, CellResult]]:
-    """Result files, or all of those in folders.
-
-    Raises:
-        InputError: a named file is no result, or nothing was found.
-    """
-    found = []
-    for path in paths:
-        for file in sorted(path.rglob("*--*.json")) if path.is_dir() else [path]:
-            try:
-                found.append((file, CellResult.model_validate_json(file.read_bytes())))
-            except (OSError, ValidationError) as error:
-                raise InputError(f"{file} is not the result of a cell of `cloak eval run`.") from error
-    if not found:
-        raise InputError("No results were found; give the folder that `cloak eval run` wrote, or some of its files.")
-    return found
+__all__ = ["to_html", "to_markdown", "write_report"]
 
 
 def write_report(paths: Sequence[Path], out: Path) -> tuple[Path, Path]:
@@ -103,88 +25,6 @@ def write_report(paths: Sequence[Path], out: Path) -> tuple[Path, Path]:
     return page, text
 
 
-def arm_of(result: CellResult) -> str:
-    """Method and strength."""
-    return f"{result.cell.method} {result.cell.strength}".strip()
-
-
-def build_report(results: Sequence[CellResult]) -> Report:
-    """Apply the rule about inconclusive groups and summarise the rest."""
-    done = [result for result in results if result.status == "done" and _SUCCESS in result.metrics]
-    groups: dict[Group, list[CellResult]] = defaultdict(list)
-    untrained: dict[tuple[str, int], float] = {}
-    for result in done:
-        cell = result.cell
-        if cell.mimic == "none":
-            untrained[cell.artist, cell.seed] = _success(result)
-        else:
-            groups[cell.artist, cell.mimic, cell.seed].append(result)
-    inconclusive = {
-        group: why for group, some in groups.items() if (why := _doubt(some, untrained.get((group[0], group[2]))))
-    }
-    kept = {group: some for group, some in groups.items() if group not in inconclusive}
-    return Report(
-        results=results,
-        rows=_rows(kept),
-        untrained={artist: value for (artist, _), value in untrained.items()},
-        inconclusive=inconclusive,
-        visibility=_means((arm_of(r), r.metrics["lpips"].figure.value) for r in done if "lpips" in r.metrics),
-        seconds=_means((arm_of(r), r.protect_seconds) for r in done if r.protect_seconds is not None),
-    )
-
-
-def _success(result: CellResult) -> float:
-    return result.metrics[_SUCCESS].figure.value
-
-
-def _doubt(group: list[CellResult], untrained: float | None) -> str:
-    """Why a group says nothing; "" if it does."""
-    clean = [r for r in group if r.cell.method == CLEAN and r.cell.countermeasure == "none"]
-    if not clean:
-        return "there is no mimic of clean pictures"
-    attributed, floor = 1 - _success(clean[0]), float(clean[0].settings["floor"])
-    if attributed < floor:
-        return f"the mimic of clean pictures has the style in {attributed:.0%} of its drawings, {floor:.0%} are needed"
-    if untrained is None:
-        return "there is no control without fine-tune"
-    if attributed <= 1 - untrained:
-        return f"without fine-tune {1 - untrained:.0%} are attributed to the artist already"
-    return ""
-
-
-def _rows(groups: dict[Group, list[CellResult]]) -> list[Row]:
-    table: dict[tuple[str, str], dict[Group, torch.Tensor]] = defaultdict(dict)
-    for group, results in groups.items():
-        by_arm: dict[str, list[torch.Tensor]] = defaultdict(list)
-        for result in results:
-            drawn = torch.tensor(result.metrics[_SUCCESS].rows, dtype=torch.float64)
-            table[arm_of(result), result.cell.countermeasure][group] = drawn
-            by_arm[arm_of(result)].append(drawn)
-        for arm, columns in by_arm.items():
-            table[arm, WORST][group] = torch.stack(columns).amin(0)
-    return [_row(arm, counter, cells, table) for (arm, counter), cells in table.items()]
-
-
-def _row(
-    arm: str, counter: str, cells: dict[Group, torch.Tensor], table: dict[tuple[str, str], dict[Group, torch.Tensor]]
-) -> Row:
-    success = bootstrap(torch.cat(list(cells.values())), lambda rows: float(rows.mean()), resamples=1000)
-    clean = table.get((CLEAN, counter), {})
-    shared = [group for group in cells if group in clean]
-    gain = None
-    if arm != CLEAN and shared:
-        gain = paired_difference(torch.cat([cells[g] for g in shared]), torch.cat([clean[g] for g in shared]))
-    return Row(arm, counter, success, gain, len(cells))
-
-
-def _means(pairs: Iterable[tuple[str, float | None]]) -> dict[str, float]:
-    kept: dict[str, list[float]] = defaultdict(list)
-    for name, value in pairs:
-        if value is not None:
-            kept[name].append(value)
-    return {name: sum(values) / len(values) for name, values in kept.items()}
-
-
 def _percent(figure: Interval) -> str:
     return f"{100 * figure.value:.0f} ({100 * figure.low:.0f} to {100 * figure.high:.0f})"
 
@@ -192,7 +32,7 @@ def _percent(figure: Interval) -> str:
 def _arms(report: Report) -> list[str]:
     """Controls first."""
     names = {row.arm for row in report.rows}
-    return sorted(names, key=lambda name: (name != CLEAN, not name.startswith(NOISE), name))
+    return sorted(names, key=_controls_first)
 
 
 def _counters(report: Report) -> list[str]:
@@ -214,7 +54,8 @@ def _facts(report: Report) -> list[str]:
         )
         lines.append(
             f"The style classifier names the artist of {judge['accuracy']:.0%} of {judge['crops']} clean crops of "
-            f"{judge['held_out_pictures']} held-out pictures ({judge['features']})."
+            f"{judge['held_out_pictures']} held-out pictures (95 % interval {judge['low']:.0%} to {judge['high']:.0%}; "
+            f"{judge['features']})."
         )
     lines += [
         f"Without fine-tune, {1 - value:.0%} of the drawings are attributed to {artist}."
@@ -245,6 +86,9 @@ def to_markdown(report: Report) -> str:
             f"{place}. {row.arm}: {_percent(row.success)} %, {100 * row.gain.value:+.0f} points against clean "
             f"({100 * row.gain.low:+.0f} to {100 * row.gain.high:+.0f}), {row.groups} groups, {row.success.n} drawings"
         )
+    for title, (heads, *rows) in _measure_tables(report):
+        lines += ["", f"## {title}", "", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+        lines += [f"| {' | '.join(row)} |" for row in rows]
     lines += ["", "## Inconclusive", ""] if report.inconclusive else []
     lines += [f"- {artist}, {mimic}, seed {seed}: {why}" for (artist, mimic, seed), why in report.inconclusive.items()]
     failed = [r for r in report.results if r.status == "failed"]
@@ -255,6 +99,30 @@ def to_markdown(report: Report) -> str:
         else []
     )
     return "\n".join(lines) + "\n"
+
+
+_TABLES = {True: "Visibility and detectability of the published pictures", False: "The drawings, without an attack"}
+
+
+def _measure_tables(report: Report) -> Iterator[tuple[str, list[list[str]]]]:
+    """Title and lines of each table: metrics down, with the direction that is good for the artist, arms across."""
+    for of_pictures, title in _TABLES.items():
+        some = [measure for measure in report.measures if measure.of_pictures == of_pictures]
+        figures = {(each.metric, each.arm): each.figure for each in some}
+        names, arms = sorted({each.metric for each in some}), sorted({each.arm for each in some}, key=_controls_first)
+        if names:
+            yield title, [["metric", "better", *arms], *(_measure_line(name, arms, figures) for name in names)]
+
+
+def _measure_line(name: str, arms: list[str], figures: dict[tuple[str, str], Interval]) -> list[str]:
+    better = {True: "higher", False: "lower", None: ""}[METRICS.get(name).higher_is_better]
+    found = [figures.get((name, arm)) for arm in arms]
+    shown = ["" if x is None else f"{x.value:.3g} ({x.low:.3g} to {x.high:.3g})" for x in found]
+    return [name, better, *shown]
+
+
+def _controls_first(arm: str) -> tuple[bool, bool, str]:
+    return arm != CLEAN, not arm.startswith(NOISE), arm
 
 
 _STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;
@@ -287,6 +155,7 @@ def to_html(report: Report, pictures: dict[str, bytes]) -> str:
         "<p>Share of drawings not attributed to the artist, %, 95 % interval.</p>",
         f'<div class="wide">{_heat_map(report)}</div>' if report.rows else "<p>No group was conclusive.</p>",
         f"<h2>Visibility against protection</h2>{_trade_off(report)}" if report.rows else "",
+        *(f'<h2>{title}</h2><div class="wide">{_table(lines)}</div>' for title, lines in _measure_tables(report)),
         _costs(report),
         f"<h2>Inconclusive</h2><ul>{doubts}</ul>" if doubts else "",
         f"<h2>Failed</h2><ul>{failed}</ul>" if failed else "",
@@ -300,6 +169,13 @@ def _figure(name: str, data: bytes) -> str:
     source = base64.b64encode(data).decode()
     label = html.escape(name.replace("--", ", "))
     return f'<figure><img alt="{label}" src="data:image/jpeg;base64,{source}"><figcaption>{label}</figcaption></figure>'
+
+
+def _table(lines: list[list[str]]) -> str:
+    """The first line is the head."""
+    tags = ["th", *["td"] * (len(lines) - 1)]
+    rows = ("".join(f"<{t}>{html.escape(cell)}</{t}>" for cell in line) for t, line in zip(tags, lines, strict=True))
+    return "<table>" + "".join(f"<tr>{row}</tr>" for row in rows) + "</table>"
 
 
 def _heat_map(report: Report) -> str:

@@ -19,7 +19,8 @@ from cloak_eval.experiments.sheets import COLUMNS, SIDE
 from cloak_eval.metrics import Interval
 from cloak_eval.mimics import MIMICS, load_pipeline
 from cloak_eval.mimics.training_set import picture_files
-from cloak_eval.report import Report, build_report, read_results, to_html
+from cloak_eval.report import to_html
+from cloak_eval.summary import Report, build_report, read_results
 
 __all__ = [
     "LEAST",

@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 import torch
 
+from cloak.errors import UsageError
 from cloak.testing import toy_picture
 from cloak.toy_pipelines import write_toy_pipeline
-from cloak_eval.countermeasures import COUNTERMEASURES
+from cloak_eval.countermeasures import COUNTERMEASURES, Countermeasure
 from cloak_eval.mimics import load_pipeline
 from cloak_eval.mimics.pipelines import latent_distribution
+from cloak_eval.removal import CloakRemover, RemoverConfig, train_remover
 
 OUTPUT_ONLY = {"none", "colour-correction", "realignment"}
 CLASSICAL = {"blur", "adverse-cleaner", "non-local", "total-variation"}
@@ -22,14 +24,30 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def remover() -> CloakRemover:
+    """Knows a cloak that darkens everything."""
+    pictures = list(toy_picture(32, 32, batch=2).clamp(0.1, 1))
+    config = RemoverConfig(steps=20, batch=2, side=16, width=4)
+    return train_remover(pictures, [picture - 0.05 for picture in pictures], config)
+
+
+def made(name: str, remover: CloakRemover) -> Countermeasure:
+    """A countermeasure that has learnt what it has to."""
+    counter = COUNTERMEASURES.get(name).value()
+    if counter.learns:
+        counter.learn(remover)
+    return counter
+
+
+@pytest.fixture(scope="module")
 def pipe(folder: Path) -> Any:
     return load_pipeline(folder)
 
 
 @pytest.mark.parametrize("name", COUNTERMEASURES.names())
-def test_pictures_stay_pictures_and_chance_is_repeatable(name: str, pipe: Any) -> None:
+def test_pictures_stay_pictures_and_chance_is_repeatable(name: str, pipe: Any, remover: CloakRemover) -> None:
     picture = toy_picture(48, 64)[0]
-    first, second = (COUNTERMEASURES.get(name).value().treat_all([picture], pipe, seed=4)[0] for _ in range(2))
+    first, second = (made(name, remover).treat_all([picture], pipe, seed=4)[0] for _ in range(2))
     assert first.ndim == 3
     assert first.shape[0] == 3
     assert 0 <= float(first.min()) <= float(first.max()) <= 1
@@ -45,6 +63,11 @@ def test_smoothing_brings_a_noisy_picture_nearer_to_the_clean_one(name: str, pip
     noisy = (clean + 0.03 * torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
     treated = COUNTERMEASURES.get(name).value().treat_all([noisy[0]], pipe, seed=0)[0]
     assert (treated - clean[0]).pow(2).mean() < (noisy[0] - clean[0]).pow(2).mean()
+
+
+def test_what_has_learnt_nothing_cleans_nothing(pipe: Any) -> None:
+    with pytest.raises(UsageError, match="has to learn"):
+        COUNTERMEASURES.get("learned-remover").value().treat_all([toy_picture(16, 16)[0]], pipe, seed=0)
 
 
 def test_real_esrgan_enlarges_four_times_and_keeps_the_picture(pipe: Any) -> None:

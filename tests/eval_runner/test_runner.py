@@ -1,5 +1,6 @@
 """A matrix: every cell once, whatever kills the runner, and the same numbers every time."""
 
+import importlib.util
 import json
 import os
 import random
@@ -10,19 +11,21 @@ import time
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file
 
 from cloak.errors import InputError, UsageError
 from cloak_eval.experiments import CellResult, Experiment, cells_of, read_experiment, run_experiment
 from cloak_eval.metrics import Interval
-from cloak_eval.report import build_report, to_markdown, write_report
+from cloak_eval.report import to_markdown, write_report
+from cloak_eval.summary import build_report
 
 RUNNER = """
 import sys
 from pathlib import Path
 from cloak_eval.experiments import Experiment, run_experiment
-settings, art, results, work, workers = sys.argv[1:]
+settings, art, results, work, workers, engine = sys.argv[1:]
 events = run_experiment(Experiment.model_validate_json(settings), art=[Path(art)], results=Path(results),
-                        work=Path(work), workers=int(workers))
+                        work=Path(work), workers=int(workers), engine=engine)
 if __name__ == "__main__":
     for event in events:
         print(event.status, event.cell.name, event.error, flush=True)
@@ -133,21 +136,27 @@ def test_report_gives_numbers_only_where_the_clean_mimic_succeeds(finished_run: 
     assert row.gain.value == 0.75
     assert [row.arm for row in report.ranking] == ["artcloak balanced", "noise balanced"]
     assert "75 (" in to_markdown(report)
+    assert "| lpips | lower | 0 (0 to 0) | 0.0" in to_markdown(report)
+    assert "| protection-success | higher | 0 (0 to 1) | 0 (0 to 1) | 0.75 (0 to 1) |" in to_markdown(report)
     weak = build_report(judged(cells, {**answers, "clean lora": [1.0, 0, 0, 1.0]}))
     assert list(weak.inconclusive) == [("anna", "lora", 0)]
     assert weak.rows == []
+    assert {measure.metric for measure in weak.measures} == {"lpips"}  # what is drawn says nothing, what is seen does
     known = build_report(judged(cells, {**answers, "clean none": [0.0] * 4}))
     assert "without fine-tune" in next(iter(known.inconclusive.values()))
 
 
-def start(experiment: Experiment, art: Path, place: Path, workers: int) -> "subprocess.Popen[str]":
+def start(
+    experiment: Experiment, art: Path, place: Path, workers: int, engine: str = "local"
+) -> "subprocess.Popen[str]":
     script = place / "run.py"
     script.write_text(RUNNER)
     roots = [Path(sys.modules[name].__path__[0]).parent for name in ("cloak", "cloak_eval")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, roots)), "OMP_NUM_THREADS": "1"}
-    arguments = [experiment.model_dump_json(), str(art), str(place / "results"), str(place / "work"), str(workers)]
+    arguments = [experiment.model_dump_json(), str(art), str(place / "results"), str(place / "work")]
+    arguments += [str(workers), engine]
     command = [sys.executable, str(script), *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
 @pytest.mark.slow
@@ -167,6 +176,39 @@ def test_killed_at_random_it_goes_on_and_no_cell_is_lost_or_run_twice(
     output, _ = start(experiment, toy_art, tmp_path, 2).communicate(timeout=300)
     assert len(output.splitlines()) == len(results(tmp_path)) == 4
     assert output.count("skipped") == len(done_before)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not importlib.util.find_spec("ray"), reason="ray is not installed")
+def test_ray_gives_the_same_cells_and_pictures(
+    experiment: Experiment, toy_art: Path, finished_run: Path, tmp_path: Path
+) -> None:
+    with start(experiment, toy_art, tmp_path, 2, "ray") as process:
+        try:
+            output, errors = process.communicate(timeout=500)
+        finally:
+            process.kill()
+    if "timed out during startup" in errors:
+        pytest.skip("this machine was too busy to start Ray within the 30 seconds that it allows")
+    assert process.returncode == 0, errors
+    assert sorted(line.split()[:2] for line in output.splitlines()) == sorted(
+        ["done", name] for name in results(tmp_path)
+    )
+    assert figures(tmp_path) == figures(finished_run)
+    for sheet in (tmp_path / "results" / "toy").glob("*.jpg"):
+        assert sheet.read_bytes() == (finished_run / "results" / "toy" / sheet.name).read_bytes()
+
+
+def test_the_remover_learns_from_other_artists_and_controls_meet_the_same_one(
+    experiment: Experiment, toy_art: Path, finished_run: Path
+) -> None:
+    lessons = {"pictures": 2, "steps": 2, "batch": 1, "side": 16, "width": 2}
+    settings = {"countermeasures": ["learned-remover"], "metrics": ["detectability", "protection-success", "lpips"]}
+    attacked = Experiment.model_validate({**experiment.model_dump(mode="json"), **settings, "remover": lessons})
+    place = finished_run.parent / "removed"
+    assert set(run(attacked, toy_art, place).values()) == {"done"}, {n: r.error for n, r in results(place).items()}
+    tensors = [load_file(path) for path in (place / "work" / "shared").glob("*.safetensors")]
+    assert sum(tensor["0"].shape == (2, 3, 3, 3) for tensor in tensors) == 1  # first layer of one network
 
 
 def test_experiment_files_are_read_and_checked(tmp_path: Path) -> None:

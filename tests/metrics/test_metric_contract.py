@@ -1,12 +1,19 @@
 """Metrics on cases with a known answer: the same style, another style, blurred, noisy."""
 
+import dataclasses
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from cloak.errors import UsageError
+from cloak.surrogates import TextEmbedding
+from cloak.toy_pipelines import write_toy_pipeline
 from cloak_eval.metrics import METRICS, Evidence, StyleClassifier, bootstrap, paired_difference, train_style_classifier
+from cloak_eval.metrics.dists import structure_and_texture
+from cloak_eval.metrics.eye import eye_of, measurable
 
 SIDE = 64
 
@@ -39,7 +46,36 @@ def judge() -> StyleClassifier:
 def evidence(judge: StyleClassifier, outputs: Tensor, published: Tensor | None = None) -> Evidence:
     originals = stripes(3, 2)
     pictures = originals if published is None else published
-    return Evidence("stripes", outputs, stripes(8, 3), list(originals), list(pictures), judge)
+    return Evidence(
+        artist="stripes",
+        outputs=outputs,
+        references=stripes(8, 3),
+        originals=list(originals),
+        published=list(pictures),
+        judge=judge,
+        others=list(stripes(17, 4)),
+        suspicion=grain,
+        eye=Eye(),  # type: ignore[arg-type]
+    )
+
+
+def grain(picture: Tensor) -> float:
+    """A detector of noise."""
+    return float((picture - F.avg_pool2d(picture, 3, stride=1, padding=1)).pow(2)[:, 2:-2, 2:-2].mean())
+
+
+class Eye:
+    """Sees the mean colour alone; its words stand for colours: the first half for cold ones, the second for warm."""
+
+    capabilities = frozenset({"embed_image", "embed_text"})
+    name, family = "colours", "toy"
+
+    def embed_image(self, x: Tensor) -> Tensor:
+        return F.normalize(x.mean((2, 3)), dim=1)
+
+    def embed_text(self, prompts: list[str]) -> TextEmbedding:
+        warmth = torch.linspace(0, 1, len(prompts))
+        return TextEmbedding(torch.zeros(len(prompts), 1, 3), torch.stack([warmth, 0.5 + 0 * warmth, 1 - warmth], 1))
 
 
 def value(name: str, case: Evidence) -> float:
@@ -48,7 +84,9 @@ def value(name: str, case: Evidence) -> float:
 
 def test_the_judge_knows_its_artists(judge: StyleClassifier) -> None:
     assert judge.report.accuracy >= 0.9
-    assert judge.report.held_out_pictures == 6
+    assert judge.report.held_out_pictures == 12
+    assert judge.report.low <= judge.report.accuracy <= judge.report.high
+    assert [sum(row) for row in judge.report.confusion] == [12, 12]
     with pytest.raises(UsageError, match="not trained on"):
         judge.index("dots")
 
@@ -78,7 +116,11 @@ def test_every_metric_has_an_interval_and_is_repeatable(name: str, judge: StyleC
 
 
 @pytest.mark.parametrize(
-    "name", ["protection-success", "style-probability", "style-similarity", "kid", "mmd", "precision", "recall"]
+    "name",
+    [
+        *("protection-success", "style-probability", "style-similarity", "kid", "mmd", "precision", "recall"),
+        *("clip-style", "genre-shift"),
+    ],
 )
 def test_another_style_counts_as_protected_the_same_style_does_not(name: str, judge: StyleClassifier) -> None:
     same, other = (value(name, evidence(judge, outputs)) for outputs in (stripes(16, 9), blobs(16, 9)))
@@ -89,6 +131,15 @@ def test_the_same_style_is_attributed_and_at_no_distance(judge: StyleClassifier)
     case = evidence(judge, stripes(8, 9))
     assert value("protection-success", case) == 0
     assert abs(value("kid", case)) < 0.1 * value("kid", evidence(judge, blobs(8, 9)))
+
+
+@pytest.mark.parametrize("name", ["kid", "mmd"])
+def test_rows_drawn_twice_by_the_bootstrap_are_no_evidence(name: str, judge: StyleClassifier) -> None:
+    case, metric = evidence(judge, stripes(6, 9)), METRICS.get(name).value()
+    rows = metric.samples(case)
+    assert metric.statistic(torch.cat([rows, rows]), case) == pytest.approx(metric.statistic(rows, case), abs=1e-6)
+    figure, _ = metric(case, resamples=50)
+    assert figure.low <= figure.value <= figure.high
 
 
 def test_blur_lowers_sharpness_and_noise_raises_grain(judge: StyleClassifier) -> None:
@@ -103,13 +154,45 @@ def test_visibility_of_nothing_is_nothing_and_grows_with_noise(judge: StyleClass
     outputs, originals = blobs(3, 1), stripes(3, 2)
     grain = torch.randn(originals.shape, generator=torch.Generator().manual_seed(0))
     cases = [evidence(judge, outputs, (originals + s * grain).clamp(0, 1)) for s in (0.0, 0.02, 0.1)]
-    assert [value(name, cases[0]) for name in ("lpips", "ssim", "psnr", "delta-e", "changed-area")] == pytest.approx(
-        [0, 1, 100, 0, 0], abs=1e-6
-    )
-    for name in ("lpips", "delta-e", "changed-area"):
+    nothing = {"lpips": 0, "ssim": 1, "psnr": 100, "delta-e": 0, "changed-area": 0, "dists-like": 0}
+    assert {name: value(name, cases[0]) for name in nothing} == pytest.approx(nothing, abs=1e-6)
+    for name in ("lpips", "delta-e", "changed-area", "dists-like"):
         assert value(name, cases[1]) < value(name, cases[2])
     assert value("ssim", cases[1]) > value("ssim", cases[2])
     assert value("psnr", cases[1]) > value("psnr", cases[2])
+
+
+def test_texture_that_is_drawn_anew_is_nearer_than_one_that_is_blurred() -> None:
+    first, second = (torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
+    blurred = F.avg_pool2d(first, 5, stride=1, padding=2)
+    distances = [float(structure_and_texture(first, other)) for other in (first, second, blurred)]
+    assert distances[0] == pytest.approx(0, abs=1e-6)
+    assert 0 < distances[1] < distances[2]
+    assert float((first - second).pow(2).mean()) > float((first - blurred).pow(2).mean())  # pixels say the opposite
+
+
+def test_noise_is_detected_by_who_looks_for_noise_and_clean_pictures_are_not(judge: StyleClassifier) -> None:
+    outputs, originals = blobs(3, 1), stripes(3, 2)
+    noise = 0.1 * torch.randn(originals.shape, generator=torch.Generator().manual_seed(0))
+    clean, noisy = evidence(judge, outputs), evidence(judge, outputs, (originals + noise).clamp(0, 1))
+    assert value("detectability", noisy) == value("detection-rate", noisy) == 1
+    assert 0.2 < value("detectability", clean) < 0.8
+    assert value("detection-rate", clean) < 0.5
+
+
+def test_metrics_that_need_what_is_not_there_are_left_out_or_say_so(judge: StyleClassifier) -> None:
+    assert {"clip-style", "genre-shift"} == set(METRICS.names()) - set(measurable(None))
+    blind = dataclasses.replace(evidence(judge, blobs(3, 1)), eye=None, suspicion=None)
+    for name in ("clip-style", "genre-shift", "detectability", "detection-rate"):
+        with pytest.raises(UsageError, match="needs"):
+            value(name, blind)
+
+
+def test_the_miniatures_own_image_encoder_is_the_eye(tmp_path: Path) -> None:
+    own = eye_of(str(write_toy_pipeline(tmp_path / "mini", "miniature")))
+    assert own is not None
+    assert set(measurable(own)) == set(METRICS.names())
+    assert eye_of(str(write_toy_pipeline(tmp_path / "sd15", "sd15"))) is None  # and no CLIP on this machine
 
 
 def test_interval_covers_the_mean_and_pairs_are_tighter() -> None:

@@ -9,10 +9,21 @@ from typing import Any
 
 from cloak.methods import METHODS
 from cloak_eval.benchmarks.effect import EffectResult
+from cloak_eval.benchmarks.judge import JudgeResult
 from cloak_eval.benchmarks.methods import MethodsResult
 from cloak_eval.benchmarks.speed import SpeedReport
 
-__all__ = ["add_parser", "effect_by_picture", "effect_summary", "methods_table", "recipes_table", "run", "speed_table"]
+__all__ = [
+    "add_parser",
+    "confusion_table",
+    "effect_by_picture",
+    "effect_summary",
+    "judge_table",
+    "methods_table",
+    "recipes_table",
+    "run",
+    "speed_table",
+]
 
 _REMAINS = {
     "jpeg 75": "JPEG 75",
@@ -28,7 +39,7 @@ _Effect = dict[str, Any]
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand `tables`."""
     parser = subparsers.add_parser("tables", help="print result files as the tables of README and docs")
-    parser.add_argument("files", type=Path, nargs="+", help="effect-*.json, methods-*.json and speed.json")
+    parser.add_argument("files", type=Path, nargs="+", help="effect-*.json, methods-*.json, judge.json and speed.json")
     parser.set_defaults(run=run)
 
 
@@ -46,6 +57,11 @@ def _tables(file: Path) -> Iterator[str]:
         methods = MethodsResult.model_validate_json(file.read_bytes())
         yield recipes_table(methods)
         yield methods_table(methods)
+        return
+    if file.name.startswith("judge"):
+        judge = JudgeResult.model_validate_json(file.read_bytes())
+        yield judge_table(judge)
+        yield from (confusion_table(row.report) for row in judge.rows if row.seed == judge.rows[0].seed)
         return
     result = EffectResult.model_validate_json(file.read_bytes())
     yield effect_summary(result)
@@ -112,6 +128,34 @@ def methods_table(result: MethodsResult) -> str:
         pairs += [_pair(row, "denoising_change", "{:+.1%}"), _pair(row, "text_shift", "{:+.3f}")]
         cost = [f"{row['seconds']:.1f}", f"{row['peak_memory_bytes'] / 1e9:.2f} GB"]
         lines.append(_line([f"`{name}`", f"{row['lpips']:.4f}", *pairs, *cost]))
+    return "\n".join(lines)
+
+
+def judge_table(result: JudgeResult) -> str:
+    """Accuracy by gallery and seed; brackets hold the 95 % interval over pictures."""
+    heads = ["artists", "seed", "pictures", "crops", "by chance", "clean crops", "after the autoencoder"]
+    lines = [_line(heads), _rule(len(heads))]
+    for row in result.rows:
+        report = row.report
+        chance, *shares = (
+            100 * x for x in (1 / len(report["by_artist"]), report["accuracy"], report["low"], report["high"])
+        )
+        clean = "{:.1f} % ({:.1f} to {:.1f})".format(*shares)
+        names = f"{len(report['by_artist'])} ({row.gallery})"
+        counts = [str(row.seed), str(report["held_out_pictures"]), str(report["crops"])]
+        lines.append(_line([names, *counts, f"{chance:.0f} %", clean, f"{100 * report['accuracy_round_trip']:.1f} %"]))
+    return "\n".join(lines)
+
+
+def confusion_table(report: dict[str, Any]) -> str:
+    """Clean crops by true artist (lines) and answer (columns), and how many are right, also after a round trip."""
+    artists = list(report["by_artist"])
+    heads = ["clean crops of", *(f"called {name}" for name in artists), "right", "right after the autoencoder"]
+    lines = [_line(heads), _rule(len(heads))]
+    for at, (name, counts) in enumerate(zip(artists, report["confusion"], strict=True)):
+        returned = report["confusion_round_trip"][at]
+        shares = [f"{100 * report['by_artist'][name]:.0f} %", f"{100 * returned[at] / sum(returned):.0f} %"]
+        lines.append(_line([name, *map(str, counts), *shares]))
     return "\n".join(lines)
 
 

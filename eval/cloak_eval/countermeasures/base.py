@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from cloak.registry import Registry
+from cloak_eval.removal import CloakRemover
 
 __all__ = ["COUNTERMEASURES", "Countermeasure"]
 
@@ -15,12 +16,20 @@ __all__ = ["COUNTERMEASURES", "Countermeasure"]
 class Countermeasure(ABC):  # noqa: B024 (each one fills in the hooks of where it acts)
     """The real thing, as an attacker runs it; nothing here needs a gradient of it.
 
-    `slow` says that a picture of 512 px takes from ten seconds to minutes on a CPU, `acts_on_model` that `prepare`
-    changes the model. Every hook may use the pipeline that the mimic starts from, as diffusers loaded it.
+    Every hook may use the pipeline that the mimic starts from, as diffusers loaded it.
+
+    Attributes:
+        slow: whether a picture of 512 px takes from ten seconds to minutes on a CPU.
+        acts_on_model: whether `prepare` changes the model.
+        learns: whether `learn` has to be called before anything else.
     """
 
     slow: ClassVar[bool] = False
     acts_on_model: ClassVar[bool] = False
+    learns: ClassVar[bool] = False
+
+    def learn(self, remover: CloakRemover) -> None:  # noqa: B027
+        """Take what was learnt of the tool from pairs of pictures, clean and cloaked, of other artists."""
 
     def treat(self, picture: Tensor, pipe: Any, generator: torch.Generator) -> Tensor:  # noqa: ARG002
         """Clean one picture, (1, 3, H, W) in [0, 1]; the size may change."""

@@ -1,4 +1,7 @@
-"""The pictures of each arm: as they are, with noise, cloaked by a recipe, or cloaked by somebody else's tool."""
+"""The pictures of each arm: as they are, with noise, cloaked by a recipe, or cloaked by somebody else's tool.
+
+And what an attacker can learn of the tool from pictures of other artists.
+"""
 
 import functools
 import io
@@ -11,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cloak import ProtectConfig, Protector
+from cloak import ProtectConfig, Protector, __version__
 from cloak.effect import noise_like
 from cloak.errors import InputError, UsageError
 from cloak.image import read_picture
@@ -19,11 +22,12 @@ from cloak.methods import METHODS
 from cloak.perceptual import lpips
 from cloak_eval.countermeasures.coding import as_image
 from cloak_eval.experiments.cells import Cell, digest
-from cloak_eval.experiments.config import NOISE, Experiment
+from cloak_eval.experiments.config import CONTROLS, NOISE, Experiment
 from cloak_eval.experiments.store import Store, as_bytes
 from cloak_eval.mimics.training_set import opaque, picture_files
+from cloak_eval.removal import CloakRemover, train_remover
 
-__all__ = ["Gallery", "artist_folder", "published_pictures"]
+__all__ = ["Gallery", "artist_folder", "learnt_remover", "published_pictures"]
 
 Published = Generator[int, None, tuple[list[Tensor], float | None]]
 
@@ -63,6 +67,11 @@ def posted(picture: Tensor, side: int | None) -> Tensor:
     return (small.clamp(0, 1) * 255).round() / 255
 
 
+def reference_method(experiment: Experiment) -> str:
+    """The method that noise is matched with and that controls are attacked as."""
+    return experiment.methods[0] if experiment.methods else "artcloak"
+
+
 def published_pictures(experiment: Experiment, cell: Cell, gallery: Gallery, store: Store) -> Published:
     """Yields how many pictures are ready, where that takes a while.
 
@@ -74,13 +83,48 @@ def published_pictures(experiment: Experiment, cell: Cell, gallery: Gallery, sto
     if cell.method in experiment.external:
         return _external(experiment.external[cell.method] / cell.artist, gallery), None
     if cell.method == NOISE:
-        reference = experiment.methods[0] if experiment.methods else "artcloak"
-        of_method = cell.model_copy(update={"method": reference})
+        of_method = cell.model_copy(update={"method": reference_method(experiment)})
         cloaked, _ = yield from published_pictures(experiment, of_method, gallery, store)
         return store.pictures(
             digest("noise", as_bytes(gallery.stolen), as_bytes(cloaked)), lambda: _noisy(gallery.stolen, cloaked)
         ), None
     return (yield from _cloaked(experiment, cell, gallery, store))
+
+
+def _all_at_once(published: Published) -> list[Tensor]:
+    """The pictures, without looking how far they are."""
+    while True:
+        try:
+            next(published)
+        except StopIteration as end:
+            pictures: list[Tensor] = end.value[0]
+            return pictures
+
+
+def learnt_remover(experiment: Experiment, cell: Cell, art: list[Path], store: Store) -> tuple[str, CloakRemover]:
+    """What knows the cell's method from other artists' pictures, with the key that it is kept under.
+
+    For clean pictures and noise it is the one that knows the first method, so that they are controls of the same
+    attack.
+    """
+    method = reference_method(experiment) if cell.method in CONTROLS else cell.method
+    strength = cell.strength or experiment.strengths[0]
+    others = sorted({*experiment.artists, *experiment.also_judged} - {cell.artist})
+    clean, cloaked = [], []
+    for artist in others:
+        present = len(picture_files(artist_folder(art, artist)))
+        count = min(-(-experiment.remover.pictures // len(others)), present - 1)
+        gallery = Gallery(experiment.model_copy(update={"pictures": count}), art, artist)
+        lesson = cell.model_copy(update={"artist": artist, "method": method, "strength": strength})
+        clean += gallery.stolen
+        cloaked += _all_at_once(published_pictures(experiment, lesson, gallery, store))
+    config = experiment.remover
+    key = digest("remover", __version__, config.model_dump_json(), as_bytes(clean), as_bytes(cloaked))
+    remover = CloakRemover(config.width)
+    names = list(remover.state_dict())
+    weights = store.get(key, lambda: list(train_remover(clean, cloaked, config).state_dict().values()))
+    remover.load_state_dict(dict(zip(names, weights, strict=True)))
+    return key, remover.eval().requires_grad_(False)
 
 
 def _noisy(originals: list[Tensor], cloaked: list[Tensor]) -> list[Tensor]:

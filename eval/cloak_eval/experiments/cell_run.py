@@ -17,13 +17,14 @@ from cloak.image import write_file
 from cloak.surrogates.inspection import file_sha256
 from cloak_eval.benchmarks.results import provenance, write_json
 from cloak_eval.countermeasures import COUNTERMEASURES
-from cloak_eval.experiments.arms import Gallery, artist_folder, posted, published_pictures
+from cloak_eval.experiments.arms import Gallery, artist_folder, learnt_remover, posted, published_pictures
 from cloak_eval.experiments.cells import Cell, CellResult, MetricResult, digest
 from cloak_eval.experiments.config import Experiment
 from cloak_eval.experiments.sheets import cell_sheet
 from cloak_eval.experiments.store import Store, as_bytes
 from cloak_eval.metrics import METRICS, Evidence, StyleClassifier, style_features, train_style_classifier
 from cloak_eval.metrics.classifier import crops_of
+from cloak_eval.metrics.eye import eye_of, measurable
 from cloak_eval.mimics import MIMICS, Mimic, TrainingSet, load_pipeline
 from cloak_eval.mimics.pipelines import (
     decode_latents,
@@ -33,6 +34,7 @@ from cloak_eval.mimics.pipelines import (
     resolution_of,
 )
 from cloak_eval.mimics.training_set import opaque, picture_files, subject_of
+from cloak_eval.removal import CloakRemover
 
 __all__ = ["CellRun", "CellStep", "cell_key"]
 
@@ -122,23 +124,47 @@ class CellRun:
         judge = self._judge(pipe)
         counter = COUNTERMEASURES.get(cell.countermeasure).value()
         yield CellStep(cell, "treat")
+        if counter.learns:
+            counter.learn(self._learnt[1])
         treated = self._treated(counter, published, pipe)
         drawn = counter.correct((yield from self._mimicked(counter, treated, pipe, gallery)), published)
         yield CellStep(cell, "drawn", drawings=lambda: drawn)
         side = resolution_of(pipe)
         references = crops_of(gallery.others, 4, side, torch.Generator().manual_seed(1))
-        evidence = Evidence(cell.artist, drawn, references, gallery.stolen, published, judge)
+        eye = eye_of(experiment.model, experiment.eye)
+        evidence = Evidence(
+            artist=cell.artist,
+            outputs=drawn,
+            references=references,
+            originals=gallery.stolen,
+            published=published,
+            judge=judge,
+            others=gallery.others,
+            suspicion=self._suspicion,
+            eye=eye,
+        )
         write_file(
             cell_sheet([gallery.stolen, published, treated, list(drawn)]), self.path.with_suffix(".jpg"), overwrite=True
         )
         tail = self.losses[-max(1, len(self.losses) // 10) :]
         return {
-            "metrics": {name: self._metric(name, evidence) for name in experiment.metrics or METRICS.names()},
+            "metrics": {name: self._metric(name, evidence) for name in experiment.metrics or measurable(eye)},
             "judge": dict(vars(judge.report)),
-            "weights": {experiment.model: pipeline_sha256(pipeline_folder(experiment.model))},
+            "weights": {
+                experiment.model: pipeline_sha256(pipeline_folder(experiment.model)),
+                **({f"{eye.name} as the eye": eye.sha256} if eye and experiment.eye else {}),
+            },
             "pictures": {file.name: file_sha256(file) for file in gallery.stolen_files},
             "final_loss": sum(tail) / len(tail) if tail else None,
         }
+
+    @functools.cached_property
+    def _learnt(self) -> tuple[str, CloakRemover]:
+        """What an attacker has learnt of the method, trained when it is first needed by any cell, and its key."""
+        return learnt_remover(self.experiment, self.cell, self.art, self.store)
+
+    def _suspicion(self, picture: Tensor) -> float:
+        return self._learnt[1].suspicion(picture)
 
     def _metric(self, name: str, evidence: Evidence) -> MetricResult:
         entry = METRICS.get(name)
@@ -149,7 +175,7 @@ class CellRun:
             rows=rows,
             higher_is_better=entry.higher_is_better,
             value_range=entry.value_range,
-            backbone=metric.backbone,
+            backbone=metric.seen_through(evidence),
         )
 
     def _published(self, gallery: Gallery) -> Steps:
@@ -167,7 +193,9 @@ class CellRun:
         if self.cell.countermeasure == "none":
             return published
         weights = pipeline_sha256(pipeline_folder(self.experiment.model))
-        key = digest("treat", __version__, self.cell.countermeasure, str(self.cell.seed), weights, as_bytes(published))
+        learnt = self._learnt[0] if counter.learns else ""
+        place = (self.cell.countermeasure, str(self.cell.seed), weights, learnt)
+        key = digest("treat", __version__, *place, as_bytes(published))
         return self.store.pictures(key, lambda: counter.treat_all(published, pipe, seed=self.cell.seed))
 
     def _mimicked(self, counter: Any, treated: list[Tensor], pipe: Any, gallery: Gallery) -> Steps:

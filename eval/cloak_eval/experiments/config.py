@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from cloak.errors import InputError, UsageError
 from cloak.types import Effort, Strength
+from cloak_eval.removal import RemoverConfig
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -27,6 +28,10 @@ class Experiment(BaseModel):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="Names the folder of its results.")
     model: str = Field(default="miniature", description="What the thief fine-tunes: a catalogue name or a folder.")
+    eye: str | None = Field(
+        default=None,
+        description="Image encoder of the metrics that need one: catalogue name or folder; null: the model's own.",
+    )
     protect_models: tuple[str, ...] = Field(default=("auto",), description="What the cloak is made against.")
     artists: tuple[str, ...] = Field(min_length=1, description="Folders below the art folders.")
     also_judged: tuple[str, ...] = Field(default=(), description="More artists that the judge can answer with.")
@@ -51,6 +56,9 @@ class Experiment(BaseModel):
     )
     floor: float = Field(default=0.7, gt=0, le=1, description="Least attribution of a clean mimic; else inconclusive.")
     mimic_settings: dict[str, dict[str, Any]] = Field(default={}, description="By mimic; fields of its config.")
+    remover: RemoverConfig = Field(
+        default=RemoverConfig(), description="Of the attacker that learns from pairs, and of the detector."
+    )
     external: dict[str, Path] = Field(
         default={}, description="Method name to a folder of artists' folders of cloaked files."
     )

@@ -19,7 +19,7 @@ import torch
 from filelock import FileLock
 from pydantic import ValidationError
 
-from cloak.errors import MissingExtraError
+from cloak.errors import MissingExtraError, UsageError
 from cloak_eval.experiments.cell_run import CellRun, CellStep, cell_key
 from cloak_eval.experiments.cells import Cell, CellResult, cells_of
 from cloak_eval.experiments.config import Experiment
@@ -96,11 +96,12 @@ def run_experiment(
         results: where results go; the experiment's own folder is made in it.
         work: where what cells share is kept; can be deleted at any time.
         workers: processes at once, each on one core.
-        engine: "ray" sends cells to the Ray cluster that is running, or starts one here.
+        engine: "ray" sends cells to the Ray cluster that RAY_ADDRESS names, whose machines must see the same folders,
+            or else to `workers` Ray processes on this machine.
     """
     cells, arguments = cells_of(experiment), _arguments(experiment, art, results, work)
     if engine == "ray":
-        outcomes = _on_ray(arguments)
+        outcomes = _on_ray(arguments, workers)
     elif workers > 1:
         outcomes = _in_processes(arguments, workers)
     else:
@@ -120,9 +121,10 @@ def watch_experiment(
 
 
 def _arguments(experiment: Experiment, art: list[Path], results: Path, work: Path) -> "_Arguments":
-    folder = results / experiment.name
+    folder = (results / experiment.name).resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    return [(experiment, cell, art, folder, work) for cell in cells_of(experiment)]
+    places = ([path.resolve() for path in art], folder, work.resolve())  # other processes may stand elsewhere
+    return [(experiment, cell, *places) for cell in cells_of(experiment)]
 
 
 _Arguments = list[tuple[Experiment, Cell, list[Path], Path, Path]]
@@ -152,15 +154,46 @@ def _start_worker(parent: int) -> None:
     threading.Thread(target=watch, daemon=True, name="parent").start()
 
 
-def _on_ray(arguments: _Arguments) -> _Outcomes:
+def _on_ray(arguments: _Arguments, workers: int) -> _Outcomes:
     try:
         ray: Any = importlib.import_module("ray")
     except ImportError as error:
         raise MissingExtraError("ray", "cluster") from error
-    if not ray.is_initialized():
-        ray.init(log_to_driver=False)
-    remote: Callable[..., object] = ray.remote(num_cpus=1)(run_cell).remote
+    ours = not ray.is_initialized()
+    if ours:
+        try:
+            ray.init(**_ray_options(workers))
+        except Exception as error:  # Ray raises bare ones
+            raise UsageError(f"Ray could not be started or joined; use --engine local: {error}") from error
+    # One thread of computing for each cell, as in local processes: sums in another order give other last digits.
+    remote: Callable[..., object] = ray.remote(num_cpus=1, max_retries=0)(_run_alone).remote
     waiting = {remote(*each): index for index, each in enumerate(arguments)}
-    while waiting:
-        (ready,), _ = ray.wait(list(waiting), num_returns=1)
-        yield waiting.pop(ready), ray.get(ready)
+    try:
+        while waiting:
+            (ready,), _ = ray.wait(list(waiting), num_returns=1)
+            yield waiting.pop(ready), ray.get(ready)
+    finally:
+        for task in waiting:
+            ray.cancel(task, force=True)
+        if ours:
+            ray.shutdown()
+
+
+def _ray_options(workers: int) -> dict[str, Any]:
+    """A cluster that RAY_ADDRESS names is joined as it is; else processes on this machine, open to nobody else."""
+    if os.environ.get("RAY_ADDRESS"):
+        return {"log_to_driver": False}
+    return {
+        "address": "local",  # not whatever else runs here
+        "log_to_driver": False,
+        "num_cpus": workers,
+        "include_dashboard": False,
+        "_node_ip_address": "127.0.0.1",
+    }
+
+
+def _run_alone(
+    experiment: Experiment, cell: Cell, art: list[Path], results: Path, work: Path
+) -> tuple[str, str | None]:
+    torch.set_num_threads(1)
+    return run_cell(experiment, cell, art, results, work)

@@ -14,8 +14,9 @@ SIDE, COLUMNS = 128, 6
 
 
 def cell_sheet(rows: Sequence[Sequence[Tensor]]) -> bytes:
-    """JPEG of `COLUMNS` squares a row, in the order given; pictures are (3, H, W)."""
-    sheet = Image.new("RGB", (SIDE * COLUMNS, SIDE * len(rows)), "white")
+    """JPEG of up to `COLUMNS` squares a row, in the order given; pictures are (3, H, W)."""
+    columns = min(COLUMNS, max(map(len, rows)))
+    sheet = Image.new("RGB", (SIDE * columns, SIDE * len(rows)), "white")
     for y, row in enumerate(rows):
         for x, picture in enumerate(row[:COLUMNS]):
             sheet.paste(ImageOps.fit(as_image(picture[None]), (SIDE, SIDE)), (x * SIDE, y * SIDE))

@@ -2,7 +2,7 @@
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from cloak.registry import Registry
+from cloak.surrogates import Surrogate
 from cloak_eval.metrics.bootstrap import Interval, bootstrap
 from cloak_eval.metrics.classifier import StyleClassifier
 from cloak_eval.metrics.features import style_features
@@ -28,6 +29,9 @@ class Evidence:
         originals: the pictures before protection, (3, H, W) each.
         published: the same as the artist would post them.
         judge: names artists.
+        others: the artist's other clean pictures, whole, (3, H, W) each.
+        suspicion: how much a picture (3, H, W) looks cloaked to somebody who has learnt that from the tool itself.
+        eye: a model that embeds pictures and perhaps words; metrics say by `requires` what it must be able to.
     """
 
     artist: str
@@ -36,6 +40,9 @@ class Evidence:
     originals: Sequence[Tensor]
     published: Sequence[Tensor]
     judge: StyleClassifier
+    others: Sequence[Tensor] = ()
+    suspicion: Callable[[Tensor], float] | None = None
+    eye: Surrogate | None = None
 
     @functools.cached_property
     def output_features(self) -> Tensor:
@@ -60,9 +67,11 @@ class Metric(ABC):
 
     Attributes:
         backbone: the network it looks through, "" for none.
+        of_pictures: whether it is about the published pictures, and so means something whatever the mimic does.
     """
 
     backbone: ClassVar[str] = ""
+    of_pictures: ClassVar[bool] = False
 
     @abstractmethod
     def samples(self, evidence: Evidence) -> Tensor:
@@ -71,6 +80,10 @@ class Metric(ABC):
     def statistic(self, rows: Tensor, evidence: Evidence) -> float:  # noqa: ARG002
         """The figure that the rows give; their mean unless a metric is about the set."""
         return float(rows.double().mean())
+
+    def seen_through(self, evidence: Evidence) -> str:  # noqa: ARG002
+        """Name of the network it looks through, "" for none."""
+        return self.backbone
 
     @final
     def __call__(self, evidence: Evidence, *, resamples: int = 400, seed: int = 0) -> tuple[Interval, list[float]]:

@@ -1,13 +1,14 @@
-"""Whose style is it? A linear probe on style features, held out from all training of mimics.
+"""Whose style is it? A linear probe on style features, which no mimic and no cloak was trained with.
 
-Half of each artist's pictures train it, the other half measures it; no picture is on both sides. It also learns from
-pictures as an autoencoder gives them back, for a mimic's drawings have gone through its decoder.
+It learns from all pictures of each artist, also as an autoencoder gives them back, for a mimic's drawings have gone
+through its decoder. How good it is, is measured by cross-validation: for each fold of pictures another probe is trained
+on all the others, so that no crop is judged by a probe that has seen any part of its picture.
 """
 
 import hashlib
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 
 from cloak.errors import MissingExtraError, UsageError
+from cloak_eval.metrics.bootstrap import bootstrap
 from cloak_eval.metrics.features import FEATURES, style_features
 from cloak_eval.mimics.training_set import training_crop
 
@@ -22,6 +24,7 @@ __all__ = ["ClassifierReport", "StyleClassifier", "crops_of", "train_style_class
 
 RoundTrip = Callable[[Tensor], Tensor]
 LARGEST_CROP = 1.5
+FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -31,17 +34,27 @@ class ClassifierReport:
     Args:
         accuracy: share of held-out clean crops whose artist it names.
         accuracy_round_trip: the same for crops that went through the autoencoder; None without one.
+        low: 2.5th percentile of `accuracy` over bootstrapped pictures; crops of one picture are no separate evidence.
+        high: 97.5th percentile.
         by_artist: accuracy on clean crops.
-        held_out_pictures: pictures they were cut from.
-        crops: held-out clean crops.
+        confusion: clean crops by true artist (rows) and named artist (columns), both in the order of `by_artist`.
+        confusion_round_trip: the same after the autoencoder; None without one.
+        held_out_pictures: pictures they were cut from; all of them, each held out once.
+        crops: clean crops.
+        folds: parts that the pictures were divided into.
         features: what it looks at.
     """
 
     accuracy: float
     accuracy_round_trip: float | None
+    low: float
+    high: float
     by_artist: dict[str, float]
+    confusion: list[list[int]]
+    confusion_round_trip: list[list[int]] | None
     held_out_pictures: int
     crops: int
+    folds: int = FOLDS
     features: str = FEATURES
 
 
@@ -94,7 +107,7 @@ def train_style_classifier(
         round_trip: decode(encode(x)) of the mimics' autoencoder, on (N, 3, side, side).
         side: of the crops, pixels.
         crops: of each picture.
-        seed: of the crops and of which pictures are held out.
+        seed: of the crops and of which pictures are held out together.
         describe: gives the features of pictures; another one may keep them.
 
     Raises:
@@ -104,38 +117,33 @@ def train_style_classifier(
         sizes = {name: len(pictures) for name, pictures in gallery.items()}
         raise UsageError(f"A style classifier needs two artists with four pictures each, got {sizes}.")
     artists = sorted(gallery)
-    training, held_out = _Side(describe), _Side(describe)
+    views = _Views()
     for index, artist in enumerate(artists):
         generator = torch.Generator().manual_seed(_seed_of(artist, seed))
-        order = torch.randperm(len(gallery[artist]), generator=generator).tolist()
-        half = len(order) // 2
-        for side_of_split, chosen in ((held_out, order[:half]), (training, order[half:])):
-            cut = crops_of([gallery[artist][at] for at in chosen], crops, side, generator)
-            side_of_split.add(index, cut, round_trip, pictures=len(chosen))
-    probe = _fit(*training.all())
-    return StyleClassifier(artists, probe, _report(probe, artists, held_out))
-
-
-class _Side:
-    """One side of the split: features of crops, clean and after the round trip."""
-
-    def __init__(self, describe: Callable[[Tensor], Tensor]) -> None:
-        self.describe = describe
-        self.clean: list[Tensor] = []
-        self.returned: list[Tensor] = []
-        self.labels: list[Tensor] = []
-        self.pictures = 0
-
-    def add(self, index: int, crops: Tensor, round_trip: RoundTrip | None, *, pictures: int) -> None:
-        self.clean.append(self.describe(crops))
+        cut = crops_of(gallery[artist], crops, side, generator)
+        views.clean.append(describe(cut))
         if round_trip is not None:
-            self.returned.append(self.describe(round_trip(crops)))
-        self.labels.append(torch.full((len(crops),), index))
-        self.pictures += pictures
+            views.returned.append(describe(round_trip(cut)))
+        views.labels.append(torch.full((len(cut),), index))
+        order = torch.randperm(len(gallery[artist]), generator=generator)
+        views.folds.append((order % FOLDS).repeat_interleave(crops))
+    features, labels = views.features(), torch.cat(views.labels)
+    named = _named_unseen(features, labels, torch.cat(views.folds))
+    return StyleClassifier(artists, _fit(features, labels), _report(named, labels, artists, crops))
 
-    def all(self) -> tuple[Tensor, Tensor]:
-        repeats = 2 if self.returned else 1
-        return torch.cat([*self.clean, *self.returned]), torch.cat(self.labels * repeats)
+
+@dataclass(frozen=True)
+class _Views:
+    """Features of crops, clean and after the round trip, with what they show; one entry for each artist."""
+
+    clean: list[Tensor] = field(default_factory=list)
+    returned: list[Tensor] = field(default_factory=list)
+    labels: list[Tensor] = field(default_factory=list)
+    folds: list[Tensor] = field(default_factory=list)
+
+    def features(self) -> list[Tensor]:
+        """(N, D) of the clean crops and, where there was an autoencoder, of the returned ones."""
+        return [torch.cat(some) for some in (self.clean, self.returned) if some]
 
 
 def _seed_of(artist: str, seed: int) -> int:
@@ -143,7 +151,8 @@ def _seed_of(artist: str, seed: int) -> int:
     return int(hashlib.sha256(f"{seed}|{artist}".encode()).hexdigest()[:12], 16)
 
 
-def _fit(features: Tensor, labels: Tensor) -> Any:
+def _fit(features: Sequence[Tensor], labels: Tensor) -> Any:
+    """A probe for several views (N, D) of the same crops."""
     try:
         linear, pipeline, preprocessing = (
             importlib.import_module(f"sklearn.{name}") for name in ("linear_model", "pipeline", "preprocessing")
@@ -151,14 +160,37 @@ def _fit(features: Tensor, labels: Tensor) -> Any:
     except ImportError as error:
         raise MissingExtraError("scikit-learn", "eval") from error
     probe = pipeline.make_pipeline(preprocessing.StandardScaler(), linear.LogisticRegression(C=0.01, max_iter=300))
-    return probe.fit(features.numpy(), labels.numpy())
+    return probe.fit(torch.cat(list(features)).numpy(), labels.repeat(len(features)).numpy())
 
 
-def _report(probe: Any, artists: list[str], held_out: _Side) -> ClassifierReport:
-    labels = torch.cat(held_out.labels).numpy()
-    right = probe.predict(torch.cat(held_out.clean).numpy()) == labels
-    returned = None
-    if held_out.returned:
-        returned = float((probe.predict(torch.cat(held_out.returned).numpy()) == labels).mean())
-    by_artist = {artist: float(right[labels == index].mean()) for index, artist in enumerate(artists)}
-    return ClassifierReport(float(right.mean()), returned, by_artist, held_out.pictures, len(labels))
+def _named_unseen(features: Sequence[Tensor], labels: Tensor, folds: Tensor) -> list[Tensor]:
+    """What each crop is called by a probe that was trained on the other folds; (N,) for each view."""
+    named = [torch.zeros_like(labels) for _ in features]
+    for fold in torch.unique(folds):
+        out = folds == fold
+        probe = _fit([view[~out] for view in features], labels[~out])
+        for answers, view in zip(named, features, strict=True):
+            answers[out] = torch.from_numpy(probe.predict(view[out].numpy()))
+    return named
+
+
+def _report(named: Sequence[Tensor], labels: Tensor, artists: Sequence[str], crops: int) -> ClassifierReport:
+    clean, *returned = (_confusion(labels, answers, len(artists)) for answers in named)
+    pictures = (named[0] == labels).double().view(-1, crops).mean(1)
+    accuracy = bootstrap(pictures, lambda some: float(some.mean()), resamples=1000)
+    return ClassifierReport(
+        accuracy=accuracy.value,
+        accuracy_round_trip=float(returned[0].trace() / returned[0].sum()) if returned else None,
+        low=accuracy.low,
+        high=accuracy.high,
+        by_artist={artist: float(clean[at, at] / clean[at].sum()) for at, artist in enumerate(artists)},
+        confusion=clean.tolist(),
+        confusion_round_trip=returned[0].tolist() if returned else None,
+        held_out_pictures=len(pictures),
+        crops=len(labels),
+    )
+
+
+def _confusion(labels: Tensor, named: Tensor, artists: int) -> Tensor:
+    """Crops by true (row) and named (column) artist, (artists, artists) int64."""
+    return torch.bincount(labels * artists + named, minlength=artists**2).view(artists, artists)

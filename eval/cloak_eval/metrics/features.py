@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from cloak.perceptual import style_statistics
 from cloak.perceptual.backbones import Backbone, backbone_tensors
 
-__all__ = ["FEATURES", "MEASURED_SIDE", "style_features"]
+__all__ = ["FEATURES", "MEASURED_SIDE", "at_side", "backbone", "style_features"]
 
 FEATURES = "means and deviations of shift-tolerant VGG16 features"
 MEASURED_SIDE = 128  # pixels; mimics of the miniature draw so large, larger pictures are reduced to it
@@ -20,7 +20,8 @@ _CHUNK = 16
 
 
 @functools.cache
-def _backbone() -> Backbone:
+def backbone() -> Backbone:
+    """The shared network."""
     return Backbone("vgg", backbone_tensors("vgg"))
 
 
@@ -36,11 +37,14 @@ def style_features(pictures: Tensor, *, side: int = MEASURED_SIDE) -> Tensor:
         Huang & Belongie 2017, arXiv 1703.06868, eq. 5-7 (the statistics); Gatys et al. 2015, arXiv 1508.06576 (that
         such statistics are style).
     """
-    found = [torch.cat(style_statistics(_backbone()(_at(chunk, side))), 1) for chunk in torch.split(pictures, _CHUNK)]
+    found = [
+        torch.cat(style_statistics(backbone()(at_side(chunk, side))), 1) for chunk in torch.split(pictures, _CHUNK)
+    ]
     return torch.cat(found) if found else torch.zeros(0, 2944)
 
 
-def _at(pictures: Tensor, side: int) -> Tensor:
+def at_side(pictures: Tensor, side: int) -> Tensor:
+    """Pictures (N, 3, H, W) whose short side is not larger than `side`."""
     height, width = pictures.shape[-2:]
     scale = side / min(height, width)
     if scale >= 1:

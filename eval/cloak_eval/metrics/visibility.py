@@ -7,14 +7,16 @@ from torch import Tensor
 from cloak.perceptual import delta_e_2000, lpips
 from cloak_eval.metrics.base import METRICS, Evidence, Metric
 
-__all__ = ["PSNR", "SSIM", "ChangedArea", "ColourDifference", "VisibleDistance"]
+__all__ = ["PSNR", "SSIM", "ChangedArea", "ColourDifference", "PairMetric", "VisibleDistance"]
 
 _JUST_NOTICEABLE = 1.0  # CIEDE2000
 _MOST_DECIBELS = 100.0  # stands for identical pictures
 
 
-class _PairMetric(Metric):
+class PairMetric(Metric):
     """One row for each picture."""
+
+    of_pictures = True
 
     def samples(self, evidence: Evidence) -> Tensor:
         pairs = zip(evidence.originals, evidence.published, strict=True)
@@ -32,7 +34,7 @@ class _PairMetric(Metric):
     higher_is_better=False,
     value_range=(0.0, 1.0),
 )
-class VisibleDistance(_PairMetric):
+class VisibleDistance(PairMetric):
     """As the budget measures it."""
 
     backbone = "st-lpips-alex"
@@ -44,7 +46,7 @@ class VisibleDistance(_PairMetric):
 @METRICS.register(
     "ssim", summary="structural similarity of the cloaked pictures", higher_is_better=True, value_range=(-1.0, 1.0)
 )
-class SSIM(_PairMetric):
+class SSIM(PairMetric):
     """11 px window."""
 
     def distance(self, x: Tensor, y: Tensor) -> float:
@@ -52,7 +54,7 @@ class SSIM(_PairMetric):
 
 
 @METRICS.register("psnr", summary="decibels; 100 for identical pictures", higher_is_better=True)
-class PSNR(_PairMetric):
+class PSNR(PairMetric):
     """Peak 1."""
 
     def distance(self, x: Tensor, y: Tensor) -> float:
@@ -66,7 +68,7 @@ class PSNR(_PairMetric):
     higher_is_better=False,
     value_range=(0.0, 100.0),
 )
-class ColourDifference(_PairMetric):
+class ColourDifference(PairMetric):
     """Mean over the pixels."""
 
     def distance(self, x: Tensor, y: Tensor) -> float:
@@ -79,7 +81,7 @@ class ColourDifference(_PairMetric):
     higher_is_better=False,
     value_range=(0.0, 1.0),
 )
-class ChangedArea(_PairMetric):
+class ChangedArea(PairMetric):
     """Where the change could be noticed."""
 
     def distance(self, x: Tensor, y: Tensor) -> float:

@@ -1,0 +1,218 @@
+"""What the results of a matrix say together.
+
+A group is one artist, mimic and seed. Where its mimic of clean pictures does not reach the floor, or is not better
+than no fine-tune at all, the group says nothing about protection: it is listed as inconclusive and left out.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+
+from cloak.errors import InputError
+from cloak_eval.experiments.cells import CellResult, MetricResult
+from cloak_eval.experiments.config import CLEAN
+from cloak_eval.metrics import METRICS, Interval, bootstrap, paired_difference
+
+__all__ = ["WORST", "Measure", "Report", "Row", "arm_of", "build_report", "read_results"]
+
+WORST = "worst of all"
+_SUCCESS = "protection-success"
+Group = tuple[str, str, int]
+
+
+@dataclass(frozen=True)
+class Row:
+    """Protection of one arm against one countermeasure, over all conclusive groups.
+
+    Args:
+        arm: method and strength.
+        countermeasure: or `WORST`: a drawing counts as protected only if it is so after every countermeasure.
+        success: protection success rate.
+        gain: success minus that of clean pictures after the same countermeasure, prompt by prompt; None for clean.
+        groups: how many groups it rests on.
+    """
+
+    arm: str
+    countermeasure: str
+    success: Interval
+    gain: Interval | None
+    groups: int
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One metric of one arm, where nobody attacked it, over artists, mimics and seeds.
+
+    Args:
+        arm: method and strength.
+        metric: its name.
+        figure: mean with its interval over pooled rows; for figures about sets the mean, and the extremes of the cells.
+        of_pictures: whether it is about the published pictures; else it is about drawings of conclusive groups.
+    """
+
+    arm: str
+    metric: str
+    figure: Interval
+    of_pictures: bool
+
+
+@dataclass(frozen=True)
+class Report:
+    """What is known.
+
+    Args:
+        results: every cell, done or failed.
+        rows: by arm and countermeasure.
+        untrained: protection success without any fine-tune, by artist.
+        inconclusive: groups with the reason.
+        visibility: LPIPS of each arm.
+        seconds: of each picture and arm, where it was measured.
+        measures: every metric by arm.
+    """
+
+    results: Sequence[CellResult]
+    rows: Sequence[Row]
+    untrained: dict[str, float]
+    inconclusive: dict[Group, str]
+    visibility: dict[str, float]
+    seconds: dict[str, float]
+    measures: Sequence[Measure]
+
+    @property
+    def ranking(self) -> list[Row]:
+        """Arms by what is left of them in the worst case, best first."""
+        worst = [row for row in self.rows if row.countermeasure == WORST and row.gain is not None]
+        return sorted(worst, key=lambda row: -row.success.value)
+
+
+def read_results(paths: Iterable[Path]) -> list[tuple[Path, CellResult]]:
+    """Result files, or all of those in folders.
+
+    Raises:
+        InputError: a named file is no result, or nothing was found.
+    """
+    found = []
+    for path in paths:
+        for file in sorted(path.rglob("*--*.json")) if path.is_dir() else [path]:
+            try:
+                found.append((file, CellResult.model_validate_json(file.read_bytes())))
+            except (OSError, ValidationError) as error:
+                raise InputError(f"{file} is not the result of a cell of `cloak eval run`.") from error
+    if not found:
+        raise InputError("No results were found; give the folder that `cloak eval run` wrote, or some of its files.")
+    return found
+
+
+def arm_of(result: CellResult) -> str:
+    """Method and strength."""
+    return f"{result.cell.method} {result.cell.strength}".strip()
+
+
+def build_report(results: Sequence[CellResult]) -> Report:
+    """Apply the rule about inconclusive groups and summarise the rest."""
+    done = [result for result in results if result.status == "done" and _SUCCESS in result.metrics]
+    groups: dict[Group, list[CellResult]] = defaultdict(list)
+    untrained: dict[tuple[str, int], float] = {}
+    for result in done:
+        cell = result.cell
+        if cell.mimic == "none":
+            untrained[cell.artist, cell.seed] = _success(result)
+        else:
+            groups[cell.artist, cell.mimic, cell.seed].append(result)
+    inconclusive = {
+        group: why for group, some in groups.items() if (why := _doubt(some, untrained.get((group[0], group[2]))))
+    }
+    kept = {group: some for group, some in groups.items() if group not in inconclusive}
+    return Report(
+        results=results,
+        rows=_rows(kept),
+        untrained={artist: value for (artist, _), value in untrained.items()},
+        inconclusive=inconclusive,
+        visibility=_means((arm_of(r), r.metrics["lpips"].figure.value) for r in done if "lpips" in r.metrics),
+        seconds=_means((arm_of(r), r.protect_seconds) for r in done if r.protect_seconds is not None),
+        measures=[*_measures(_one_each(groups), of_pictures=True), *_measures(kept, of_pictures=False)],
+    )
+
+
+def _one_each(groups: dict[Group, list[CellResult]]) -> dict[Group, list[CellResult]]:
+    """One group for each artist, since the published pictures are the same in all of them."""
+    first = {group[0]: group for group in reversed(list(groups))}
+    return {group: groups[group] for group in first.values()}
+
+
+def _measures(groups: dict[Group, list[CellResult]], *, of_pictures: bool) -> Iterator[Measure]:
+    found: dict[tuple[str, str], list[MetricResult]] = defaultdict(list)
+    for result in (result for some in groups.values() for result in some):
+        if result.cell.countermeasure == "none":
+            for name, metric in result.metrics.items():
+                if name in METRICS.names() and METRICS.get(name).value.of_pictures == of_pictures:
+                    found[arm_of(result), name].append(metric)
+    for (arm, name), cells in found.items():
+        yield Measure(arm, name, _pooled(cells), of_pictures)
+
+
+def _pooled(cells: Sequence[MetricResult]) -> Interval:
+    if len(cells) == 1:
+        return cells[0].figure
+    if all(cell.rows for cell in cells):
+        rows = torch.tensor([row for cell in cells for row in cell.rows], dtype=torch.float64)
+        return bootstrap(rows, lambda some: float(some.mean()))
+    values = [cell.figure.value for cell in cells]
+    mean = sum(values) / len(values)
+    return Interval(value=mean, low=min(values), high=max(values), n=sum(cell.figure.n for cell in cells))
+
+
+def _success(result: CellResult) -> float:
+    return result.metrics[_SUCCESS].figure.value
+
+
+def _doubt(group: list[CellResult], untrained: float | None) -> str:
+    """Why a group says nothing; "" if it does."""
+    clean = [r for r in group if r.cell.method == CLEAN and r.cell.countermeasure == "none"]
+    if not clean:
+        return "there is no mimic of clean pictures"
+    attributed, floor = 1 - _success(clean[0]), float(clean[0].settings["floor"])
+    if attributed < floor:
+        return f"the mimic of clean pictures has the style in {attributed:.0%} of its drawings, {floor:.0%} are needed"
+    if untrained is None:
+        return "there is no control without fine-tune"
+    if attributed <= 1 - untrained:
+        return f"without fine-tune {1 - untrained:.0%} are attributed to the artist already"
+    return ""
+
+
+def _rows(groups: dict[Group, list[CellResult]]) -> list[Row]:
+    table: dict[tuple[str, str], dict[Group, torch.Tensor]] = defaultdict(dict)
+    for group, results in groups.items():
+        by_arm: dict[str, list[torch.Tensor]] = defaultdict(list)
+        for result in results:
+            drawn = torch.tensor(result.metrics[_SUCCESS].rows, dtype=torch.float64)
+            table[arm_of(result), result.cell.countermeasure][group] = drawn
+            by_arm[arm_of(result)].append(drawn)
+        for arm, columns in by_arm.items():
+            table[arm, WORST][group] = torch.stack(columns).amin(0)
+    return [_row(arm, counter, cells, table) for (arm, counter), cells in table.items()]
+
+
+def _row(
+    arm: str, counter: str, cells: dict[Group, torch.Tensor], table: dict[tuple[str, str], dict[Group, torch.Tensor]]
+) -> Row:
+    success = bootstrap(torch.cat(list(cells.values())), lambda rows: float(rows.mean()), resamples=1000)
+    clean = table.get((CLEAN, counter), {})
+    shared = [group for group in cells if group in clean]
+    gain = None
+    if arm != CLEAN and shared:
+        gain = paired_difference(torch.cat([cells[g] for g in shared]), torch.cat([clean[g] for g in shared]))
+    return Row(arm, counter, success, gain, len(cells))
+
+
+def _means(pairs: Iterable[tuple[str, float | None]]) -> dict[str, float]:
+    kept: dict[str, list[float]] = defaultdict(list)
+    for name, value in pairs:
+        if value is not None:
+            kept[name].append(value)
+    return {name: sum(values) / len(values) for name, values in kept.items()}
