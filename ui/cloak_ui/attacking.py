@@ -32,10 +32,12 @@ See = Callable[[Tensor], Tensor]
 
 
 def known_attacks() -> dict[str, bool]:
-    """What can be tried here, and whether it takes minutes: all counter-attacks, else what certificates measure."""
+    """What can be tried here, and whether it takes minutes: all counter-attacks but those that have to learn from many
+    pairs first; without the evaluation package, what certificates measure.
+    """
     if eval_missing():
         return dict.fromkeys((*BATTERY, ROUND_TRIP), False)
-    return {entry.name: entry.value.slow for entry in _countermeasures() if entry.name != "none"}
+    return {entry.name: entry.value.slow for entry in _usable()}
 
 
 def attack(task: AttackTask, folder: Path, limits: ReadLimits) -> Iterator[Message]:
@@ -100,6 +102,10 @@ class _Thief:
     @staticmethod
     def _whole(pictures: Sequence[Tensor], see: See) -> float:
         return max(_shift(see(pictures[0]), see(pictures[1])), 1e-6)
+
+
+def _usable() -> Iterator[Any]:
+    return (entry for entry in _countermeasures() if entry.name != "none" and not entry.value.learns)
 
 
 def _countermeasures() -> Any:
