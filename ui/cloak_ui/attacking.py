@@ -32,8 +32,10 @@ See = Callable[[Tensor], Tensor]
 
 
 def known_attacks() -> dict[str, bool]:
-    """What can be tried here, and whether it takes minutes: all counter-attacks but those that have to learn from many
-    pairs first; without the evaluation package, what certificates measure.
+    """What can be tried here, and whether it takes minutes.
+
+    All counter-attacks but those that have to learn from many pairs first; without the evaluation package, what
+    certificates measure.
     """
     if eval_missing():
         return dict.fromkeys((*BATTERY, ROUND_TRIP), False)
