@@ -129,7 +129,7 @@ def _connect(ray: Any, address: str | None) -> None:
     try:
         if address is None:
             os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray makes one for this cluster
-            ray.init(include_dashboard=False, **quiet)
+            ray.init(address="local", include_dashboard=False, **quiet)
         else:
             ray.init(address=address, **quiet)
     except (ConnectionError, RuntimeError, ValueError) as error:
