@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from training.miniature.assemble import provenance, tidy, write_pipeline
+from training.miniature.assemble import hashes, provenance, tidy, with_another_unet, write_pipeline
 from training.miniature.autoencoder import new_model, scaled
 from training.miniature.clip import text_model, vision_model
 from training.miniature.denoiser import new_unet
@@ -56,11 +56,24 @@ def test_provenance_names_files_cost_and_figures(works: Path, tmp_path: Path) ->
     (work / "log.jsonl").write_text(
         '{"step": 25, "seconds": 90, "loss": 1.0}\n{"step": 50, "seconds": 180, "loss": 0.5}\n'
     )
-    (tmp_path / "reconstruct.json").write_text('{"psnr": 26.0}')
-    note = provenance({"vae": work}, works / "latents", [tmp_path / "reconstruct.json"])
+    note = provenance({"vae": work}) | {"files": hashes(works / "latents")}
     assert json.loads(json.dumps(note)) == note
     assert note["training"]["vae"] == {"steps": 50, "minutes": 3.0, "last_losses": {"loss": 0.5}}
-    assert note["measured"]["reconstruct"] == {"psnr": 26.0}
     (name,) = note["files"]
     assert name == "vae/diffusion_pytorch_model.safetensors"
     assert len(note["files"][name]["sha256"]) == 64
+
+
+def test_another_unet_takes_the_place_of_the_first_one(works: Path, tmp_path: Path) -> None:
+    out = tmp_path / "miniature"
+    write_pipeline(latents=works / "latents", clip=works / "clip", unet=works / "unet", out=out)
+    before = hashes(out)
+    (out / "provenance.json").write_text('{"training": {"unet": {"steps": 5, "minutes": 1.0, "last_losses": {}}}}')
+    work = tmp_path / "work"
+    new_unet(128).save_pretrained(work / "unet")
+    (work / "log.jsonl").write_text('{"step": 50, "seconds": 180, "loss": 0.5}\n')
+    note = with_another_unet(work, out)
+    assert note["training"]["unet"]["steps"] == 50
+    assert note["training"]["unet"]["started_from"] == {"steps": 5, "minutes": 1.0}
+    changed = [name for name, file in hashes(out).items() if file != before[name]]
+    assert changed == ["unet/diffusion_pytorch_model.safetensors"]

@@ -6,7 +6,6 @@ It is a program of its own, as the working process begins by running it again.
 import os
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from cloak_eval import selftest
@@ -21,14 +20,7 @@ def plan_selftest(folder: Path, **options: Any) -> Any:
     return plan.model_copy(update={**changes, "metrics": ("protection-success",), "posted_side": 64})
 
 
-def site_notices(site: str = "") -> dict[str, str]:
-    return {"robots.txt": f"User-agent: *\nDisallow: /\n# {site}\n", "meta-tags.html": '<meta name="robots">\n' * 30}
-
-
 selftest.plan_selftest = plan_selftest
-notices: Any = ModuleType("cloak.notices")
-notices.site_notices = site_notices
-sys.modules["cloak.notices"] = notices
 
 if __name__ == "__main__":
     from cloak.cli.main import run

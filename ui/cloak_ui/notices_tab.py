@@ -1,7 +1,6 @@
 """The tab "Notices": the texts that tell programs and people that a site's pictures are not for training."""
 
 import html
-import importlib
 import tempfile
 import zipfile
 from collections.abc import Mapping
@@ -11,16 +10,11 @@ from typing import Any
 import gradio
 
 from cloak.errors import CloakError
+from cloak.notices import site_notices
 from cloak_ui.languages import Words
 from cloak_ui.watching import QUIET, alert, words_for
 
-__all__ = ["build_notices_tab", "site_notices"]
-
-
-def site_notices(site: str) -> dict[str, str]:
-    """The texts for a site, by their path on it."""
-    notices: dict[str, str] = importlib.import_module("cloak.notices").site_notices(site)
-    return notices
+__all__ = ["build_notices_tab"]
 
 
 def build_notices_tab(strings: gradio.I18n) -> dict[str, Any]:

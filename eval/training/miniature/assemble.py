@@ -2,6 +2,7 @@
 
     python -m training.miniature.assemble --vae WORK --out DIR                                    autoencoder alone
     python -m training.miniature.assemble --vae WORK --clip WORK --latents WORK --unet WORK --out DIR    all of it
+    python -m training.miniature.assemble --unet WORK --out DIR    another UNet, all else in DIR and its note stays
 
 WORK is the work folder of the script of that name (`--unet` that of denoiser.py).
 `StableDiffusionPipeline.from_pretrained(DIR)` loads the whole; figures of `measure.py` are added to `provenance.json`
@@ -85,41 +86,59 @@ def training_of(work: Path) -> dict[str, Any]:
     return {"steps": last.pop("step"), "minutes": round(last.pop("seconds") / 60, 1), "last_losses": last}
 
 
-def provenance(works: dict[str, Path], out: Path, measured: list[Path]) -> dict[str, Any]:
+def hashes(out: Path) -> dict[str, dict[str, Any]]:
     weights = sorted(out.rglob("*.safetensors"))
+    return {
+        str(path.relative_to(out)): {
+            "bytes": path.stat().st_size,
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        }
+        for path in weights
+    }
+
+
+def provenance(works: dict[str, Path]) -> dict[str, Any]:
     return {
         "schema_version": 1,
         "licence": "Apache-2.0",
         "data": DATA,
         "scripts": "eval/training/miniature, with their defaults and seed 0 unless the note says otherwise",
         "training": {name: training_of(work) for name, work in works.items()},
-        "files": {
-            str(path.relative_to(out)): {
-                "bytes": path.stat().st_size,
-                "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-            }
-            for path in weights
-        },
-        "measured": {path.stem: json.loads(path.read_text()) for path in measured},
+        "measured": {},
     }
+
+
+def with_another_unet(work: Path, out: Path) -> dict[str, Any]:
+    """Replace the UNet; its training is noted as having gone on from the one before."""
+    UNet2DConditionModel.from_pretrained(work / "unet").half().save_pretrained(out / "unet")
+    note: dict[str, Any] = json.loads((out / "provenance.json").read_text())
+    before, now = note["training"]["unet"], training_of(work)
+    now["started_from"] = {name: before[name] for name in ("steps", "minutes")}
+    note["training"]["unet"] = now
+    return note
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--vae", type=Path, required=True, help="work folder of autoencoder.py")
+    parser.add_argument("--vae", type=Path, help="work folder of autoencoder.py")
     for name in ("clip", "latents", "unet"):
-        parser.add_argument(f"--{name}", type=Path, help="work folder of that part; without all three, only the vae")
+        parser.add_argument(f"--{name}", type=Path, help="work folder of that part")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.add_argument("--measured", type=Path, nargs="*", default=[], help="JSON files of measure.py")
     parser.add_argument("--note", default="", help="what the logs do not say, such as a changed rate")
     options = parser.parse_args()
-    if options.clip and options.latents and options.unet:
+    works = {name: vars(options)[name] for name in PARTS if vars(options)[name] is not None}
+    if set(works) == {"unet"}:
+        note = with_another_unet(options.unet, options.out)
+    elif options.clip and options.latents and options.unet:
         write_pipeline(latents=options.latents, clip=options.clip, unet=options.unet, out=options.out)
+        note = provenance(works)
     else:
         AutoencoderKL.from_pretrained(options.vae / "vae").half().save_pretrained(options.out / "vae")
+        note = provenance(works)
     tidy(options.out)
-    works = {name: vars(options)[name] for name in PARTS if vars(options)[name] is not None}
-    note = provenance(works, options.out, options.measured) | {"note": options.note}
+    note["measured"] |= {path.stem: json.loads(path.read_text()) for path in options.measured}
+    note |= {"files": hashes(options.out), "note": options.note or note.get("note", "")}
     text = json.dumps(note, indent=1, ensure_ascii=False)
     (options.out / "provenance.json").write_text(text + "\n")
 
