@@ -93,6 +93,8 @@ def tab_to(tab: Any, selector: str) -> None:
 
 def test_protect_without_a_mouse(page: Any, visit: Callable[..., Any], drawing: Path, tmp_path: Path) -> None:
     tab = visit(page).tab
+    tab.wait_for_load_state("networkidle")
+    tab.wait_for_timeout(2000)  # buttons are there before they listen
     tab_to(tab, "#picture button")
     with tab.expect_file_chooser() as chooser:
         tab.keyboard.press("Enter")

@@ -41,7 +41,7 @@ _CONTRAST = {
     "button_primary_background_fill": "*primary_700",
     "button_primary_background_fill_dark": "*primary_700",
     "button_primary_background_fill_hover": "*primary_800",
-    "button_primary_background_fill_hover_dark": "*primary_600",
+    "button_primary_background_fill_hover_dark": "*primary_800",
     "button_cancel_background_fill": "#b91c1c",
     "button_cancel_background_fill_dark": "#b91c1c",
     "button_cancel_background_fill_hover": "#991b1b",
