@@ -88,7 +88,6 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> StubEngine:
     monkeypatch.setattr(engine, "create_protector", stub.create)
     monkeypatch.setattr(engine, "plan_output", _plan_output)
     monkeypatch.setattr(engine, "check_method", lambda *_: None)
-    monkeypatch.setattr(engine, "follows_key", lambda *_: True)
     monkeypatch.setattr(engine, "model_names", lambda *_: ["tiny-flux2", "tiny-sd1"])
     monkeypatch.setattr(engine, "embedded_names", lambda: frozenset({"tiny-flux2", "tiny-sd1"}))
     monkeypatch.setattr(engine, "seconds_per_megapixel", lambda *_: 30.0)

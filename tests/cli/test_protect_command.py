@@ -27,12 +27,12 @@ def test_output_stands_beside_the_input_which_stays(stub, picture, folder, cloak
 
 def test_every_option_reaches_the_settings(stub, picture, cloak_command):
     picture("a.png")
-    options = "--strength strong --effort fast --models x,y --method m --style s --own-budget --target t --key k"
+    options = "--strength strong --effort fast --models x,y --method glaze --style s --own-budget --target t --key k"
     more = "--metadata strip --no-notice --device cpu --seed 7 --max-memory 2GiB --min-effect 1.5 --quality 90"
     more += " --format webp"
     assert cloak_command("protect", "a.png", *options.split(), *more.split()).code == 0
     assert stub.settings.model_dump() == {
-        "strength": "strong", "effort": "fast", "models": ("x", "y"), "method": "m", "style": "s",
+        "strength": "strong", "effort": "fast", "models": ("x", "y"), "method": "glaze", "style": "s",
         "own_budget": True, "target": "t", "key": Path("k"),
         "metadata": "strip", "notice": False, "device": "cpu", "seed": 7, "max_memory": 2**31, "min_effect": 1.5,
         "quality": 90, "format": "webp",
