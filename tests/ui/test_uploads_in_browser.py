@@ -91,14 +91,25 @@ def tab_to(tab: Any, selector: str) -> None:
     raise AssertionError(f"{selector} cannot be reached with the keyboard")
 
 
+def choose_with_enter(tab: Any, picture: Path) -> None:
+    """Press Enter until the button listens: it is shown a moment before."""
+    from playwright.sync_api import TimeoutError as Silence
+
+    for _ in range(12):
+        try:
+            with tab.expect_file_chooser(timeout=5000) as chooser:
+                tab.keyboard.press("Enter")
+        except Silence:
+            continue
+        chooser.value.set_files(picture)
+        return
+    raise AssertionError("the button never opens the files")
+
+
 def test_protect_without_a_mouse(page: Any, visit: Callable[..., Any], drawing: Path, tmp_path: Path) -> None:
     tab = visit(page).tab
-    tab.wait_for_load_state("networkidle")
-    tab.wait_for_timeout(2000)  # buttons are there before they listen
     tab_to(tab, "#picture button")
-    with tab.expect_file_chooser() as chooser:
-        tab.keyboard.press("Enter")
-    chooser.value.set_files(drawing)
+    choose_with_enter(tab, drawing)
     tab.wait_for_selector("#facts p")
     tab.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
     tab_to(tab, "#strength input[type=radio]")
