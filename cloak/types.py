@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # torch takes a second to import, and settings need only the 
     from torch import Tensor
 
 __all__ = [
+    "CLOAKED_MARK",
     "Battery",
     "Device",
     "Effort",
@@ -26,6 +27,9 @@ __all__ = [
     "Strength",
     "check_picture",
 ]
+
+CLOAKED_MARK = ".cloaked."
+"""In the name of every result that was given none."""
 
 Strength = Literal["subtle", "balanced", "strong"]
 Effort = Literal["instant", "fast", "standard", "thorough"]

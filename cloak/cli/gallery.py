@@ -76,22 +76,27 @@ def gallery(  # noqa: PLR0913 (each one is an option)
         journal=journal,
     )
     start = lambda: _start(engine_name, workers, address, config)  # noqa: E731
-    stopped: Failure | None = None
     with plan.opened() as run:
-        try:
-            with show_run() as show:
-                for event in _events(plan, run, start, watch=watch, dry_run=dry_run):
-                    show(event)
-                    if as_json:
-                        print_json(event_row(event))
-        except (Exception, KeyboardInterrupt) as error:
-            stopped = explain(KeyboardInterrupt() if received() else error)
-            show_details(error)
+        stopped = _tell(_events(plan, run, start, watch=watch, dry_run=dry_run), as_json=as_json)
         failures = list(run.failures())
     if as_json:
         print_json(finished_row(run.tally, failures, stopped))
     show_summary(run.tally, failures, stopped, models, dry_run=dry_run)
     return _exit_code(run.tally, stopped)
+
+
+def _tell(events: "Iterator[Event]", *, as_json: bool) -> Failure | None:
+    """Show every event; what ended them before their time, None when nothing did."""
+    try:
+        with show_run() as show:
+            for event in events:
+                show(event)
+                if as_json:
+                    print_json(event_row(event))
+    except (Exception, KeyboardInterrupt) as error:
+        show_details(error)
+        return explain(KeyboardInterrupt() if received() else error)
+    return None
 
 
 def _check(engine_name: EngineName, address: str | None, config: ProtectConfig, watched: str | None) -> None:

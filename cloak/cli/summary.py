@@ -11,10 +11,10 @@ from cloak.cli.jobs import Job
 from cloak.cli.outcome import Outcome
 from cloak.cli.quantities import format_about
 from cloak.config import ProtectConfig
+from cloak.types import CLOAKED_MARK
 
 __all__ = ["announce", "models_note", "show_outcome", "show_summary", "warn_about_inputs"]
 
-ALREADY_CLOAKED = ".cloaked."
 REAL_MODEL_HINT = "cloak models pull recommended"
 _FIGURES = ("largest change", "LPIPS", "seen shift", "left at worst", "time")
 
@@ -39,7 +39,7 @@ def announce(jobs: Sequence[Job], settings: ProtectConfig, models: Sequence[str]
 def warn_about_inputs(jobs: Sequence[Job]) -> None:
     """A picture that was cloaked before gets a second cloak on top of the first."""
     for job in jobs:
-        if ALREADY_CLOAKED in job.name.lower() and job.problem is None:
+        if CLOAKED_MARK in job.name.lower() and job.problem is None:
             say(f"Note: {job.name} looks like an output of cloak; a second cloak on top only makes it more visible.")
 
 

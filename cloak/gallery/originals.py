@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from cloak.errors import InputError, UsageError
+from cloak.types import CLOAKED_MARK
 
-__all__ = ["ALREADY_CLOAKED", "ARCHIVES", "PICTURES", "LeftAlone", "Original", "find_among", "find_originals"]
+__all__ = ["ARCHIVES", "PICTURES", "LeftAlone", "Original", "find_among", "find_originals"]
 
 PICTURES = frozenset([".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".avif", ".bmp"])
 ARCHIVES = frozenset([".zip", ".cbz"])
-ALREADY_CLOAKED = ".cloaked."
 MAX_BYTES = 1_000_000_000  # as `cloak.image.ReadLimits`; more of an archive's member is never unpacked
 _RUBBISH = frozenset(["__macosx", ".ds_store", "thumbs.db", "desktop.ini"])
 
@@ -170,7 +170,7 @@ def _unwanted(name: str) -> LeftAlone | None:
     suffix = PurePosixPath(base).suffix.lower()
     if _is_hidden(base):
         return LeftAlone(name, "hidden file")
-    if ALREADY_CLOAKED in base.lower():
+    if CLOAKED_MARK in base.lower():
         return LeftAlone(name, "looks cloaked already")
     if suffix not in PICTURES | ARCHIVES:
         return LeftAlone(name, f"{suffix} file" if suffix else "file without extension")
