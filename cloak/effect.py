@@ -152,8 +152,9 @@ class _Pair:
     def __init__(self, x: Tensor, cloaked: Tensor, side: int, metric: LPIPS) -> None:
         self.side, self.metric = side, metric
         self.before, self.after = (for_models(resized(p, scale_for(p, side))) for p in (x, cloaked))
-        self.visible = metric.measure(self.before, self.after)
-        self.noise = noise_like(self.before, self.visible, metric)
+        distance = metric.from_original(self.before)
+        self.visible = distance(self.after)
+        self.noise = noise_like(self.before, self.visible, distance)
 
 
 class _Views:
@@ -232,12 +233,17 @@ class _Views:
         return float((self.surrogate.encode(after) - self.surrogate.encode(before)).pow(2).mean().sqrt())
 
 
-def noise_like(x: Tensor, visibility: float, metric: LPIPS) -> Tensor:
-    """The control: Gaussian noise on `x` (1, 3, H, W), rounded to 8 bits, with LPIPS `visibility` within 4 %."""
+def noise_like(x: Tensor, visibility: float, distance: Callable[[Tensor], float]) -> Tensor:
+    """The control: Gaussian noise on `x`, rounded to 8 bits, as visible as asked within 4 %.
+
+    Args:
+        x: (1, 3, H, W) in [0, 1].
+        visibility: the distance from `x` that the noise shall have.
+        distance: from `x`, as `LPIPS.from_original` gives it.
+    """
     if visibility <= 0:
         return x
     draw = torch.randn(x.shape, generator=torch.Generator().manual_seed(_NOISE_SEED)).to(x)
-    distance = metric.from_original(x)
     low, high, sigma, power = 0.0, 0.5, 3.5 / 255, 2.5
     earlier: tuple[float, float] | None = None
     noisy = x

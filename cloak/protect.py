@@ -343,14 +343,14 @@ class _Run:
                 f"{scene.document.name}: as {scene.document.output_format(config.format).upper()} there is no room for "
                 f"a cloak within what --strength {config.strength} allows; take a higher --strength, --quality or png."
             )
-        data = encode(scene.pixels(scale * change))
+        data = encode(scene.pixels(change, scale))
         return data, scene.reread(data)
 
     def _share(
         self, scene: Scene, measure: Measure, change: Tensor, encode: Callable[[Tensor], bytes], scale: float
     ) -> float:
         """Share of the visibility cap that the stored picture uses with `scale` times the change."""
-        return measure(scene.stored(scale * change, encode, self.config.format)).share_of(self.level.caps)
+        return measure(scene.stored(change, encode, self.config.format, scale)).share_of(self.level.caps)
 
     def _qualities(self, scene: Scene) -> list[int | None]:
         """Encoder qualities to try: coarse coding alone may use up the visibility cap, so finer ones follow."""

@@ -60,7 +60,7 @@ class PerceptualBudget(Budget):
         distance = self.metric.from_original(x0)
 
         def measure(x: Tensor) -> Visibility:
-            linf = float((x - x0).abs().max())
+            linf = float((x - x0).abs_().max())
             return Visibility(lpips=distance(x), delta_e=delta_e_percentile(x0, x), linf=linf)
 
         return measure

@@ -97,11 +97,11 @@ def _stored(document: PictureDocument, pixels: Tensor, writer: Writer) -> tuple[
     old = document.raster
     levels = old.levels if old.bit_depth in writer.depths else 255
     native = old.channels in writer.channels
-    planes = pixels.detach()[0].to("cpu", torch.float32).clamp(0, 1).numpy()
+    planes = pixels.detach()[0].to("cpu", torch.float32).numpy()
     kind = np.uint16 if levels == 65535 else np.uint8
     samples = np.empty((*old.samples.shape[:2], old.channels if native else 3), kind)
     for rows in row_strips(*old.samples.shape[:2]):
-        target = np.ascontiguousarray(planes[:, rows].reshape(3, -1).T)  # (pixels, 3)
+        target = np.ascontiguousarray(planes[:, rows].reshape(3, -1).T).clip(0, 1)  # (pixels, 3)
         before = old.fractions(rows)
         if old.alpha is not None:
             hidden = old.alpha[rows].reshape(-1) == 0

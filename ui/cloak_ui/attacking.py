@@ -123,8 +123,8 @@ def _prepared(task: AttackTask, limits: ReadLimits) -> Pictures:
         sizes = " and ".join(f"{x.shape[-1]}x{x.shape[-2]}" for x in (before, after))
         raise UsageError(f"The two pictures have different sizes ({sizes}); give an original and its own cloak.")
     before, after = (for_models(resized(x, scale_for(x, _SIDE))) for x in (before, after))
-    metric = lpips("alex")
-    return [before, after, noise_like(before, metric.measure(before, after), metric)]
+    distance = lpips("alex").from_original(before)
+    return [before, after, noise_like(before, distance(after), distance)]
 
 
 def _seeing_model() -> Surrogate:

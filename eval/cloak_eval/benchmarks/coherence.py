@@ -125,9 +125,9 @@ class _Portfolio:
         return self._made[name]
 
     def _noise(self, cloaked: list[Tensor]) -> list[Tensor]:
-        metric = lpips("alex")
-        pairs = zip(self.pictures, cloaked, strict=True)
-        return [noise_like(x, metric.measure(x, y), metric) for x, y in pairs]
+        distances = (lpips("alex").from_original(x) for x in self.pictures)
+        rows = zip(self.pictures, cloaked, distances, strict=True)
+        return [noise_like(x, distance(y), distance) for x, y, distance in rows]
 
     @torch.no_grad()
     def _row(

@@ -22,7 +22,7 @@ from cloak import ProtectConfig, Protector
 from cloak.budgets import STRENGTHS
 from cloak.certificate import measure_visibility
 from cloak.device import resolve_device, working_dtype
-from cloak.effect import ModelEffect, measure_effect
+from cloak.effect import Comparison, ModelEffect
 from cloak.image import read_picture
 from cloak.perceptual import low_frequency_rms, lpips
 from cloak.surrogates import Surrogate, load_surrogate
@@ -138,7 +138,8 @@ def _row(path: Path, *, config: ProtectConfig, weights: Path) -> dict[str, Any]:
     held = seen.lpips <= caps.lpips and seen.delta_e_p95 <= caps.delta_e and seen.max_change / 255 <= caps.linf + 1e-6
     effects = list(result.certificate.effects)
     if config.models == ("auto",):
-        effects.append(measure_effect(_teacher(weights), before, after, metric=lpips("alex"), battery="none"))
+        pair = Comparison(before, after, metric=lpips("alex"), own_size=False)
+        effects.append(pair.effect_on(_teacher(weights), battery="none"))
     return {
         "megapixels": round(before.shape[-1] * before.shape[-2] / 1e6, 3),
         "seconds": round(seconds, 1),

@@ -168,7 +168,8 @@ def cloaked_by(
 def _row(surrogate: Surrogate, x: Tensor, cloaked: Tensor, target: Target) -> dict[str, Any]:
     """Figures of the cloak, each beside that of Gaussian noise with the same LPIPS."""
     metric = lpips("alex")
-    noise = noise_like(x, metric.measure(x, cloaked), metric)
+    distance = metric.from_original(x)
+    noise = noise_like(x, distance(cloaked), distance)
     effect = Comparison(x, cloaked, metric=metric).effect_on(surrogate, target=target, battery="none")
     size = effect.sizes[0]
     row: dict[str, Any] = {

@@ -129,11 +129,9 @@ def learnt_remover(experiment: Experiment, cell: Cell, art: list[Path], store: S
 
 def _noisy(originals: list[Tensor], cloaked: list[Tensor]) -> list[Tensor]:
     """Noise as visible, by LPIPS, as the first method's cloak of the same picture."""
-    metric = lpips("alex")
-    return [
-        noise_like(x[None], metric.measure(x[None], y[None]), metric)[0]
-        for x, y in zip(originals, cloaked, strict=True)
-    ]
+    distances = (lpips("alex").from_original(x[None]) for x in originals)
+    rows = zip(originals, cloaked, distances, strict=True)
+    return [noise_like(x[None], distance(y[None]), distance)[0] for x, y, distance in rows]
 
 
 def _cloaked(experiment: Experiment, cell: Cell, gallery: Gallery, store: Store) -> Published:

@@ -37,9 +37,9 @@ def amplification(model: str, originals: list[Tensor], steps: int) -> dict[str, 
 
 @torch.no_grad()
 def _compare(surrogate: Surrogate, x: Tensor, moved: Tensor) -> dict[str, float]:
-    metric = lpips()
-    distance = metric.measure(x, moved)
-    noisy, seen = noise_like(x, distance, metric), surrogate.see(x)
+    distance = lpips().from_original(x)
+    visibility = distance(moved)
+    noisy, seen = noise_like(x, visibility, distance), surrogate.see(x)
     change, change_noise = (float(low_frequency_rms(surrogate.see(y) - seen)) for y in (moved, noisy))
     visible, visible_noise = (float(low_frequency_rms(y - x)) for y in (moved, noisy))
     return {
@@ -49,5 +49,5 @@ def _compare(surrogate: Surrogate, x: Tensor, moved: Tensor) -> dict[str, float]
         "visible": visible,
         "amplification": change / max(visible, 1e-9),
         "amplification_noise": change_noise / max(visible_noise, 1e-9),
-        "lpips": distance,
+        "lpips": visibility,
     }
