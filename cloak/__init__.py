@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cloak.certificate import Certificate
     from cloak.config import ProtectConfig
+    from cloak.destination import plan_output
     from cloak.errors import CloakError
-    from cloak.protect import Protector, Result, plan_output, protect
+    from cloak.protect import Protector, Result, protect
     from cloak.types import Step
 
 __version__ = "0.1.0"
@@ -39,7 +40,7 @@ _HOMES = {
     "Protector": "cloak.protect",
     "Result": "cloak.protect",
     "Step": "cloak.types",
-    "plan_output": "cloak.protect",
+    "plan_output": "cloak.destination",
     "protect": "cloak.protect",
 }
 

@@ -1,6 +1,5 @@
 """The certificate: what was done, how visible it is, what it does to models, all measured on the file as written."""
 
-import hashlib
 import importlib.metadata
 import platform
 from pathlib import Path
@@ -15,7 +14,7 @@ from cloak.budgets.perceptual import delta_e_percentile
 from cloak.config import ProtectConfig
 from cloak.effect import Comparison, ModelEffect
 from cloak.errors import UsageError
-from cloak.image import read_picture
+from cloak.image import PictureDocument, read_picture
 from cloak.perceptual import lpips, standard_lpips
 from cloak.surrogates import Surrogate, load_surrogate, resolve_models
 from cloak.verdict import verdict_for
@@ -165,11 +164,15 @@ def model_facts(surrogate: Surrogate) -> ModelFacts:
 
 def file_facts(data: bytes, name: str) -> FileFacts:
     """Identity and shape of a picture file's contents."""
-    document = read_picture(data, name=name)
+    return document_facts(read_picture(data, name=name), len(data))
+
+
+def document_facts(document: PictureDocument, size: int | None) -> FileFacts:
+    """Facts of the picture that was read; `size` in bytes, None where it was no file."""
     return FileFacts(
-        name=name,
-        sha256=hashlib.sha256(data).hexdigest(),
-        bytes=len(data),
+        name=document.name,
+        sha256=document.sha256,
+        bytes=size,
         width=document.size[0],
         height=document.size[1],
         mode=document.mode,

@@ -1,12 +1,10 @@
 """The only place that joins the parts: read, plan views, attack, fit to the cap, write, read back, certify."""
 
+import dataclasses
 import datetime
 import functools
-import hashlib
-import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +16,21 @@ from cloak.attacks import PGD
 from cloak.budgets import STRENGTHS, PerceptualBudget, StrengthLevel, Visibility, fit_scale, uniform_level
 from cloak.certificate import (
     Certificate,
-    FileFacts,
     VisibilityFigures,
+    document_facts,
     file_facts,
     measure_visibility,
     model_facts,
     package_versions,
 )
 from cloak.config import ProtectConfig
+from cloak.destination import Destination, plan_output
 from cloak.device import peak_memory, release_memory, resolve_device, working_dtype
 from cloak.effect import Comparison, ModelEffect
 from cloak.effort import EFFORTS, EffortLevel
 from cloak.errors import FloorError, OutputError, UsageError
-from cloak.image import PictureDocument, read_picture, write_file
+from cloak.image import PictureDocument, read_picture
+from cloak.memory import affordable_side, is_large
 from cloak.methods import METHODS, Method
 from cloak.objectives import WeightedSum
 from cloak.perceptual import lpips
@@ -38,22 +38,19 @@ from cloak.scene import Scene
 from cloak.surrogates import Surrogate, load_surrogate, resolve_models
 from cloak.targets import Target, choose_target
 from cloak.transforms import ExpectationOverTransforms
-from cloak.types import FormatChoice, Step
+from cloak.types import Step
 from cloak.verdict import verdict_for
 from cloak.views import View, ViewedLoss, detail_views, whole_view
 
-__all__ = ["Protector", "Result", "plan_output", "protect"]
+__all__ = ["Protector", "Result", "protect"]
 
 Loss = Callable[[Tensor], Tensor]
 Measure = Callable[[Tensor], Visibility]
 Source = Path | str | bytes | Any
-_EXTENSIONS = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "tiff": ".tif", "avif": ".avif", "bmp": ".bmp"}
 _TRAINED = 512  # pixels; what most trainers resize to
-_LARGE = 20_000_000  # parameters; tiny autoencoders have about one, full ones 80
-_FIXED_MEMORY = 1_200_000_000  # bytes: torch, weights and a megapixel picture
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Result:
     """A protected picture.
 
@@ -70,15 +67,6 @@ class Result:
     certificate: Certificate
     path: Path | None = None
     certificate_path: Path | None = None
-
-
-def plan_output(source: Path, output: Path | None, format: FormatChoice) -> Path:  # noqa: A002
-    """Where the protected picture goes: `a.cloaked.png` beside `a.png`, or as `output` (a file or a folder) says."""
-    suffix = source.suffix if format == "keep" else _EXTENSIONS[format]
-    name = f"{source.stem}.cloaked{suffix}"
-    if output is None:
-        return source.with_name(name)
-    return output / name if output.is_dir() else output
 
 
 def protect(
@@ -113,16 +101,6 @@ def protect(
     return result
 
 
-def _is_large(surrogate: Surrogate) -> bool:
-    """Whether the model is recomputed in the backward pass, because what it would keep fills a laptop's memory."""
-    return sum(parameter.numel() for parameter in surrogate.module.parameters()) > _LARGE
-
-
-def _activation_bytes(surrogate: Surrogate) -> int:
-    """What one gradient keeps for each pixel looked at, roughly (docs/models.md has the full-size autoencoders)."""
-    return 10_000 if _is_large(surrogate) else 3_000
-
-
 class Protector:
     """Protects pictures with one configuration; models are loaded once, at the first picture.
 
@@ -141,7 +119,7 @@ class Protector:
         if self._surrogates is None:
             names = resolve_models(list(self.config.models))
             loaded = [load_surrogate(name).to(self.device, working_dtype(self.device)) for name in names]
-            self._surrogates = [surrogate.checkpoint(_is_large(surrogate)) for surrogate in loaded]
+            self._surrogates = [surrogate.checkpoint(is_large(surrogate)) for surrogate in loaded]
         return self._surrogates
 
     def __call__(self, source: Source, output: Path | str | None = None, *, overwrite: bool = False) -> Result:
@@ -181,9 +159,7 @@ class _Run:
         self.path = Path(source) if isinstance(source, str | Path) else None
         self.source = self.path if self.path is not None else source
         self.name = name
-        self.destination = self._destination(output)
-        self._check_destination(overwrite)
-        self.overwrite = overwrite
+        self.destination = self._destination(output, overwrite)
         self.method: Method = METHODS.get(self.config.method).value(seed=self.config.seed, style=self.config.style)
         self.effort: EffortLevel = EFFORTS[self.config.effort]
         self.level, self.steps_asked = self._budget()
@@ -200,24 +176,15 @@ class _Run:
             raise UsageError(f"The method {self.config.method!r} has no published budget; leave --own-budget out.")
         return uniform_level(published.linf), published.steps
 
-    def _check_destination(self, overwrite: bool) -> None:
-        """Refuse before any computing what could not be written after it."""
-        if self.destination is None:
-            return
-        if not self.destination.parent.is_dir():
-            raise OutputError(f"The folder {self.destination.parent} does not exist; create it or choose another one.")
-        present = [path for path in (self.destination, self.destination.with_suffix(".json")) if path.exists()]
-        if self.path is not None and self.path.exists() and any(path.samefile(self.path) for path in present):
-            raise OutputError(f"{self.destination} is the input itself, which is never changed; choose another name.")
-        if present and not overwrite:
-            raise OutputError(
-                f"{present[0]} exists already; choose another name or allow overwriting with --overwrite."
-            )
-
-    def _destination(self, output: Path | str | None) -> Path | None:
-        if self.path is None:
-            return None if output is None else Path(output)
-        return plan_output(self.path, None if output is None else Path(output), self.config.format)
+    def _destination(self, output: Path | str | None, overwrite: bool) -> Destination | None:
+        if self.path is None and output is None:
+            return None
+        asked = None if output is None else Path(output)
+        path = asked if self.path is None else plan_output(self.path, asked, self.config.format)
+        assert path is not None
+        destination = Destination(path, overwrite)
+        destination.check(self.path)
+        return destination
 
     def steps(self, enough: Callable[[], bool]) -> Iterator[Step]:
         yield self._step("read", message="reading")
@@ -283,18 +250,10 @@ class _Run:
 
     def _views(self, working: Tensor) -> list[tuple[View, float]]:
         """Where to look, with the share of steps; what a picture has no views for goes to the whole of it."""
-        effort = self.effort
+        effort, side = self.effort, affordable_side(self.protector.surrogates, self.effort.side, self.config.max_memory)
         details = detail_views(working, effort.side) if effort.detail else []
-        whole = whole_view(working, self._side()), 1.0 - effort.detail if details else 1.0
+        whole = whole_view(working, side), 1.0 - effort.detail if details else 1.0
         return [whole, *((view, effort.detail / len(details)) for view in details)]
-
-    def _side(self) -> int:
-        """Short side of the whole view: the effort's, or less where memory is short."""
-        room = max(0, self.config.max_memory - _FIXED_MEMORY)
-        pixels = room / sum(_activation_bytes(surrogate) for surrogate in self.protector.surrogates)
-        square = math.sqrt(pixels / 1.5)  # pictures are longer than wide
-        sides = [surrogate.side or self.effort.side for surrogate in self.protector.surrogates]
-        return int(min(self.effort.side, max(sides), max(128, square)) // 8 * 8)
 
     def _optimise(self, scene: Scene, loss: Loss | None) -> Iterator[tuple[Step, Tensor]]:
         """Steps of the attack on the working picture, with the change so far, (1, 3, h, w)."""
@@ -394,11 +353,11 @@ class _Run:
         target: Target | None,
     ) -> Certificate:
         surrogates, caps = self.protector.surrogates, self.level.caps
-        name = self.destination.name if self.destination else document.name
+        name = self.destination.path.name if self.destination else document.name
         return Certificate(
             tool=f"artcloak {__version__}",
             created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-            input=self._input_facts(document),
+            input=document_facts(document, self._input_bytes()),
             output=file_facts(data, name),
             config=self.config,
             config_sha256=self.config.digest(),
@@ -417,24 +376,15 @@ class _Run:
             verdict=verdict_for(visibility.lpips, effects, all_embedded=all(s.embedded for s in surrogates)),
         )
 
-    def _input_facts(self, document: PictureDocument) -> FileFacts:
-        size = self.path.stat().st_size if self.path else len(self.source) if isinstance(self.source, bytes) else None
-        return FileFacts(
-            name=document.name,
-            sha256=document.sha256,
-            bytes=size,
-            width=document.size[0],
-            height=document.size[1],
-            mode=document.mode,
-            format=document.format,
-        )
+    def _input_bytes(self) -> int | None:
+        if self.path is not None:
+            return self.path.stat().st_size
+        return len(self.source) if isinstance(self.source, bytes) else None
 
     def _write(self, result: Result) -> Result:
         """Picture first, then its certificate; without a destination nothing is written."""
         if self.destination is None:
             return result
-        written = write_file(result.data, self.destination, overwrite=self.overwrite)
-        assert written.sha256 == hashlib.sha256(result.data).hexdigest()
-        beside = self.destination.with_suffix(".json")
-        write_file(result.certificate.model_dump_json(indent=1).encode(), beside, overwrite=True)
-        return Result(result.data, result.format, result.certificate, self.destination, beside)
+        self.destination.write(result.data, result.certificate.model_dump_json(indent=1))
+        path, certificate_path = self.destination.path, self.destination.certificate
+        return dataclasses.replace(result, path=path, certificate_path=certificate_path)

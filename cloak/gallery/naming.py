@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from cloak.protect import plan_output
+from cloak.destination import plan_output
 from cloak.types import FormatChoice
 
 __all__ = ["certificate_name", "folded", "result_names"]

@@ -9,10 +9,11 @@ from PIL import Image
 import cloak
 from cloak.certificate import Certificate
 from cloak.config import ProtectConfig
+from cloak.destination import plan_output
 from cloak.effort import EFFORTS
 from cloak.errors import FloorError, InputError, MissingModelError, OutputError, UnknownNameError, UsageError
 from cloak.image import read_picture
-from cloak.protect import plan_output, protect
+from cloak.protect import protect
 from cloak.targets import PortfolioKey
 
 
@@ -234,6 +235,6 @@ def test_where_the_output_goes(tmp_path, output, choice, expected):
 def test_large_models_are_recomputed_in_the_backward_pass(monkeypatch):
     folder = str(Path(cloak.__file__).parent / "embedded" / "miniature" / "vae")
     keeps = cloak.Protector(models=(folder,), device="cpu").surrogates[0]
-    monkeypatch.setattr(sys.modules["cloak.protect"], "_LARGE", 1_000_000)
+    monkeypatch.setattr("cloak.memory._LARGE", 1_000_000)
     recomputes = cloak.Protector(models=(folder,), device="cpu").surrogates[0]
     assert [s.module.encoder.gradient_checkpointing for s in (keeps, recomputes)] == [False, True]
