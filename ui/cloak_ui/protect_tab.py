@@ -17,9 +17,7 @@ _READABLE = [".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".avif", ".bmp"]
 Components = dict[str, Any]
 
 
-def build_protect_tab(
-    app: gradio.Blocks, greeted: Dependency, desk: Desk, memory: gradio.BrowserState, strings: gradio.I18n
-) -> Components:
+def build_protect_tab(greeted: Dependency, desk: Desk, memory: gradio.BrowserState, strings: gradio.I18n) -> Components:
     """Lay the tab out and connect it."""
     with gradio.Row(equal_height=False):
         with gradio.Column(scale=4, min_width=320):
@@ -31,7 +29,7 @@ def build_protect_tab(
     watching: dict[str, Any] = {"fn": calls.watch, "inputs": [memory], "outputs": [*shown.values()], **QUIET}
     looks = [form[name] for name in ("facts", "parts", *calls.parts)]
 
-    app.load(calls.first_estimate, None, [form["time"]], **QUIET)
+    greeted.then(calls.first_estimate, None, [form["time"]], **QUIET)
     greeted.then(**watching)
     form["picture"].change(calls.look, [memory, form["picture"]], [*looks, shown["message"]], **QUIET).then(
         calls.estimate, [form["effort"], form["facts"]], [form["time"]], **QUIET
