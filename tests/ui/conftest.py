@@ -154,7 +154,7 @@ def visit(chromium: Any) -> Iterator[Callable[..., Visit]]:
 
     def open_page(page: Page, *scripts: str, **options: Any) -> Visit:
         context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, "locale": "en-GB", **options})
-        context.set_default_timeout(120_000)
+        context.set_default_timeout(300_000)  # the machine may be busy with much else
         contexts.append(context)
         visitor = Visit(context.new_page())
         visitor.tab.on("request", lambda request: visitor.requests.append(request.url))

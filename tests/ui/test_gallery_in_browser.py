@@ -51,4 +51,4 @@ def test_bad_among_good_then_restart_then_everything_as_zip(
     with zipfile.ZipFile(tmp_path / "all.zip") as packed:
         found = packed.namelist()
     expected = ["first.cloaked.png", "second.cloaked.jpg", "third.cloaked.png"]
-    assert sorted(found) == sorted(name + end for name in expected for end in ("", ".json"))
+    assert sorted(found) == sorted([*expected, *(f"{Path(name).stem}.json" for name in expected)])
