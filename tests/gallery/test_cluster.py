@@ -27,12 +27,6 @@ pytestmark = [
 CONFIG = ProtectConfig(effort="instant")
 LOOPBACK = "127.0.0.2"  # Ray takes 127.0.0.1 for the address that other machines reach
 NODE = {"num_cpus": 1, "object_store_memory": 100_000_000, "node_ip_address": LOOPBACK}
-QUICK = {  # a node that is gone is noticed within a second or two
-    "health_check_initial_delay_ms": 1000,
-    "health_check_period_ms": 500,
-    "health_check_timeout_ms": 5000,
-    "health_check_failure_threshold": 3,
-}
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +34,7 @@ def started() -> Iterator[Any]:
     """A cluster whose head has no core, so that nothing computes there."""
     from ray.cluster_utils import Cluster
 
-    head = NODE | {"num_cpus": 0, "include_dashboard": False, "_system_config": QUICK}
+    head = NODE | {"num_cpus": 0, "include_dashboard": False}
     cluster = Cluster(initialize_head=True, head_node_args=head)
     yield cluster
     ray.shutdown()
