@@ -22,7 +22,7 @@ help:
 	@echo "make ui      open the page on this machine"
 	@echo "make bench   measure time and memory here"
 
-setup: $(VENV)/.installed-dev $(VENV)/.installed-ui $(VENV)/.installed-eval $(VENV)/.installed-provenance
+setup: $(addprefix $(VENV)/.installed-,dev ui eval provenance cluster)
 
 demo: $(VENV)/.installed-dev
 	$(BIN)/python -m cloak.cli protect $(EXAMPLES) --output demo/ --effort fast --overwrite

@@ -8,6 +8,7 @@ __all__ = ["INTERRUPTED", "OUT_OF_MEMORY", "Failure", "explain"]
 
 INTERRUPTED = 130
 OUT_OF_MEMORY = "OutOfMemory"
+_SAID_WITHOUT_MEMORY = ("out of memory", "not enough memory", "allocate memory")  # torch: devices, Windows, Linux
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ def _is_out_of_memory(error: BaseException) -> bool:
     return (
         isinstance(error, MemoryError)
         or type(error).__name__ == "OutOfMemoryError"
-        or (isinstance(error, RuntimeError) and ("out of memory" in text or "not enough memory" in text))
+        or (isinstance(error, RuntimeError) and any(said in text for said in _SAID_WITHOUT_MEMORY))
     )
 
 

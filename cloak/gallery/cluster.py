@@ -1,20 +1,41 @@
 """Workers on a Ray cluster: the same tasks and messages as in local processes; journal and files stay with the run.
 
 Originals travel to the workers and results back, so workers need no common file system. Ray restarts a worker that was
-lost; what it was at work on is handed out again by the run.
+lost, alone or with its machine; what it was at work on is handed out again by the run. Ray notices that a process or a
+machine is gone, but waits for ever for a worker that hangs and for room that nobody makes; both are limited here.
 """
 
 import importlib
 import os
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from cloak.errors import MissingExtraError, UsageError
+from cloak.errors import CloakError, MissingExtraError, UsageError
 from cloak.gallery.tasks import Lost, Message, Task
 
 __all__ = ["RayEngine"]
 
 _OLDEST = (2, 52)  # earlier ones let anyone who reaches the dashboard run programs (CVE-2025-62593)
+_SILENCE = 120.0  # seconds; longer than a picture keeps Python from answering, and than Ray takes to miss a machine
+_NO_WORKERS = 600.0  # seconds; a cluster that grows by itself may need minutes to bring a machine
+_SIGNS = "signs"  # group of calls that are answered beside the work
+
+
+@dataclass(slots=True)
+class _Work:
+    """A task in a worker's hands.
+
+    Args:
+        asked: when it was handed out or gave its last sign of life, or when the sign that is missing was asked for.
+        sign: the sign of life that has not come yet.
+    """
+
+    worker: Any
+    task: Task
+    asked: float
+    sign: Any | None = None
 
 
 class RayEngine:
@@ -25,23 +46,39 @@ class RayEngine:
         address: "auto" or host:port of a cluster; None starts one on this machine, without dashboard, that asks for a
             token. Clusters should ask for one, too (RAY_AUTH_MODE=token).
         factory: makes what carries out tasks, on the worker; tests replace it.
+        silence: seconds after which a worker at work that gives no sign of life is replaced.
+        no_workers: seconds without any worker after which the run ends.
 
     Raises:
         MissingExtraError: Ray is not installed.
         UsageError: it is too old, or there is no cluster at the address.
     """
 
-    def __init__(self, *, workers: int | None, address: str | None, factory: Callable[[], Any]) -> None:
+    def __init__(
+        self,
+        *,
+        workers: int | None,
+        address: str | None,
+        factory: Callable[[], Any],
+        silence: float = _SILENCE,
+        no_workers: float = _NO_WORKERS,
+    ) -> None:
+        if address is None:  # read when Ray is imported, and by the processes that it starts
+            os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray makes one for this cluster
         self._ray = ray = _ray()
+        self._silence, self._no_workers = silence, no_workers
         self._started = not ray.is_initialized()
         if self._started:
             _connect(ray, address)
         gpus = int(ray.cluster_resources().get("GPU", 0))
         count = workers or gpus or max(1, int(ray.cluster_resources().get("CPU", 1)))
-        actor = ray.remote(num_cpus=1, num_gpus=1 if gpus else 0, max_restarts=-1, max_task_retries=0)(_Actor)
+        needs = {"num_cpus": 1, "num_gpus": 1 if gpus else 0}
+        lives = {"max_restarts": -1, "max_task_retries": 0, "concurrency_groups": {_SIGNS: 1}}
+        actor = ray.remote(**needs, **lives)(_Actor)
         self._idle: list[Any] = []
-        self._busy: dict[Any, tuple[Any, Task]] = {}
-        self._starting: dict[Any, Any] = {}  # by the answer that they have not given yet
+        self._busy: dict[Any, _Work] = {}  # by the answer that they have not given yet, as in the next
+        self._starting: dict[Any, Any] = {}
+        self._last_worker = time.monotonic()  # when there was one, idle or busy
         for _ in range(count):
             self._expect(actor.remote(factory))
 
@@ -50,7 +87,7 @@ class RayEngine:
 
     def submit(self, task: Task) -> None:
         worker = self._idle.pop()
-        self._busy[worker.carry_out.remote(task)] = worker, task
+        self._busy[worker.carry_out.remote(task)] = _Work(worker, task, asked=time.monotonic())
 
     def messages(self, timeout: float) -> Iterator[Message]:
         waited = [*self._busy, *self._starting]
@@ -60,16 +97,53 @@ class RayEngine:
                 yield self._end(reference)
             else:
                 self._welcome(reference)
+        for reference in [each for each, work in self._busy.items() if self._is_silent(work)]:
+            yield self._replace(reference)
+        self._check_room()
 
     def _end(self, reference: Any) -> Message:
-        worker, task = self._busy.pop(reference)
+        work = self._busy.pop(reference)
         try:
-            message: Message = self._ray.get(reference)
-        except self._ray.exceptions.RayError:  # the worker or its machine is gone
-            self._expect(worker)
-            return Lost(task.name)
-        self._idle.append(worker)
+            message: Message = self._ray.get(reference, timeout=self._silence)
+        except self._ray.exceptions.RayError:  # the worker or its machine is gone, perhaps with the answer in its store
+            self._expect(work.worker)
+            return Lost(work.task.name)
+        self._idle.append(work.worker)
         return message
+
+    def _is_silent(self, work: _Work) -> bool:
+        """Ask for a sign of life now and then; whether one has been missing for too long."""
+        now = time.monotonic()
+        if work.sign is None:
+            if now - work.asked >= self._silence / 4:
+                work.sign, work.asked = _ask(work.worker), now
+        elif (came := self._came(work.sign)) is not None:
+            work.sign, work.asked = (None, now) if came else (_ask(work.worker), work.asked)
+        return work.sign is not None and now - work.asked > self._silence
+
+    def _came(self, sign: Any) -> bool | None:
+        """Whether it came or failed; None while neither."""
+        if not self._ray.wait([sign], timeout=0)[0]:
+            return None
+        try:
+            return bool(self._ray.get(sign))
+        except self._ray.exceptions.RayError:
+            return False
+
+    def _replace(self, reference: Any) -> Message:
+        work = self._busy.pop(reference)
+        self._ray.kill(work.worker, no_restart=False)
+        self._expect(work.worker)
+        return Lost(work.task.name)
+
+    def _check_room(self) -> None:
+        if self._idle or self._busy:
+            self._last_worker = time.monotonic()
+        elif time.monotonic() - self._last_worker > self._no_workers:
+            raise CloakError(
+                f"The Ray cluster has had no room for a worker for {self._no_workers / 60:.0f} minutes; "
+                "see `ray status`, add machines and start again: what is done is kept."
+            )
 
     def _expect(self, worker: Any) -> None:
         """Give a worker nothing before it answers: Ray starts it when and where there is room."""
@@ -88,7 +162,7 @@ class RayEngine:
             self._idle.append(worker)
 
     def close(self) -> None:
-        for worker in [*self._idle, *self._starting.values(), *(worker for worker, _ in self._busy.values())]:
+        for worker in [*self._idle, *self._starting.values(), *(work.worker for work in self._busy.values())]:
             self._ray.kill(worker)
         if self._started:
             self._ray.shutdown()
@@ -101,12 +175,21 @@ class _Actor:
         self._worker = factory()
 
     def is_ready(self) -> bool:
+        """Answered when there is nothing else to do."""
+        return True
+
+    def is_alive(self) -> bool:
+        """Answered at once."""
         return True
 
     def carry_out(self, task: Task) -> Message:
         *_, last = self._worker.carry_out(task)
         message: Message = last
         return message
+
+
+def _ask(worker: Any) -> Any:
+    return worker.is_alive.options(concurrency_group=_SIGNS).remote()
 
 
 def _last_line(error: Exception) -> str:
@@ -128,7 +211,6 @@ def _connect(ray: Any, address: str | None) -> None:
     quiet = {"log_to_driver": False, "logging_level": "warning"}
     try:
         if address is None:
-            os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray makes one for this cluster
             ray.init(address="local", include_dashboard=False, **quiet)
         else:
             ray.init(address=address, **quiet)

@@ -26,6 +26,7 @@ AUX, EXIF_EX = "http://ns.adobe.com/exif/1.0/aux/", "http://cipa.jp/exif/1.0/"
 IPTC_CORE = "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/"
 IPTC_EXT = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 MAX_PACKET = 8_000_000
+_ORIENTATION = "tiff:Orientation"
 
 # Pictures inside the packet, parts that are not carried over, and a reference to a C2PA manifest that no longer holds.
 STALE_NAMES = frozenset(
@@ -109,6 +110,11 @@ def cleaned_packet(document: Document, *, private: bool, size: tuple[int, int]) 
                 description.getAttributeNodeNS(space, name).value = str(value)  # type: ignore[union-attr]
             for element in description.getElementsByTagNameNS(space, name):
                 element.childNodes[:] = [document.createTextNode(str(value))]
+    for element in document.getElementsByTagName("*"):  # Pillow looks for this name anywhere, whatever it stands for
+        if element.hasAttribute(_ORIENTATION):
+            element.setAttribute(_ORIENTATION, "1")
+        if element.tagName == _ORIENTATION:
+            element.childNodes[:] = [document.createTextNode("1")]
 
 
 def _drop(element: Element, *, private: bool) -> None:

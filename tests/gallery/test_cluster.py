@@ -1,7 +1,11 @@
-"""A real Ray cluster of several nodes on this machine, of which a worker is killed in the middle."""
+"""A real Ray cluster of several nodes on this machine, whose workers and nodes are killed or hang in the middle."""
 
+import contextlib
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,59 +14,82 @@ import pytest
 from PIL import Image
 
 from cloak import ProtectConfig
+from cloak.errors import CloakError
+from cloak.failures import Failure
 from cloak.gallery import Event, Gallery, LocalEngine, Worker
+from cloak.gallery.tasks import Failed, Lost, Message, Task
 
 ray = pytest.importorskip("ray", minversion="2.52")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore"),  # Ray leaves files and processes to the garbage collector
+]
 CONFIG = ProtectConfig(effort="instant")
+LOOPBACK = "127.0.0.2"  # Ray takes 127.0.0.1 for the address that other machines reach
+NODE = {"num_cpus": 1, "object_store_memory": 100_000_000, "node_ip_address": LOOPBACK}
 
 
-@pytest.fixture
-def cluster() -> Iterator[Any]:
-    """Three nodes of one core each; the test's own process does not compute."""
+@pytest.fixture(scope="module")
+def started() -> Iterator[Any]:
+    """A cluster whose head has no core, so that nothing computes there."""
     from ray.cluster_utils import Cluster
 
-    arguments = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": 100_000_000}
-    started = Cluster(initialize_head=True, head_node_args={**arguments, "num_cpus": 0})
-    for _ in range(2):
-        started.add_node(**arguments)
-    started.wait_for_nodes()
-    yield started
+    head = NODE | {"num_cpus": 0, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    yield cluster
     ray.shutdown()
-    started.shutdown()
+    cluster.shutdown()
 
 
 @pytest.fixture
-def portfolio(tmp_path: Path) -> Path:
-    source = tmp_path / "portfolio"
-    source.mkdir()
+def cluster(started: Any) -> Any:
+    """With two living nodes of one core each."""
+    for node in list(started.worker_nodes):
+        if not node.remaining_processes_alive():
+            started.remove_node(node, allow_graceful=False)
+    while len(started.worker_nodes) < 2:
+        started.add_node(**NODE)
+    return started
+
+
+@pytest.fixture(scope="module")
+def portfolio(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    source = tmp_path_factory.mktemp("portfolio")
     for number in range(4):
         picture = Image.linear_gradient("L").resize((34, 26)).rotate(25 * number)
-        Image.merge("RGB", (picture, picture.transpose(Image.Transpose.ROTATE_180), picture)).save(
-            source / f"{number}.png"
-        )
+        turned = picture.transpose(Image.Transpose.ROTATE_180)
+        Image.merge("RGB", (picture, turned, picture)).save(source / f"{number}.png")
     (source / "broken.png").write_bytes(b"no picture")
     return source
 
 
+@pytest.fixture(scope="module")
+def local_results(portfolio: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    destination = tmp_path_factory.mktemp("local")
+    _run(portfolio, destination, LocalEngine(workers=1, device="cpu", factory=Worker))
+    return _results(destination)
+
+
 def _run(source: Path, destination: Path, engine: Any) -> list[Event]:
     gallery = Gallery(str(source), str(destination), config=CONFIG, models=["tiny-flux2", "tiny-sd1"])
-    events: list[Event] = []
-    with gallery.opened() as opened:
-        events += opened.plan(gallery.find())
-        events += opened.work(engine)
-    engine.close()
-    return events
+    with contextlib.closing(engine), gallery.opened() as opened:
+        return [*opened.plan(gallery.find()), *opened.work(engine)]
 
 
-def _dying_once(marker: Path) -> Callable[[], Worker]:
-    """Makes workers of which one kills its process in the middle; a closure, so that Ray sends its code."""
+def _results(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.glob("*.cloaked.png")}
+
+
+def _dying_once(marker: Path, *, with_node: bool) -> Callable[[], Worker]:
+    """Makes workers of which one is killed in the middle; a closure, so that Ray sends its code."""
 
     def make() -> Worker:
         class Mortal(Worker):
             def carry_out(self, task):  # without annotations, whose names Ray would not send
                 if task.name == "2.png" and not marker.exists():
                     marker.touch()
-                    os.kill(os.getpid(), signal.SIGKILL)
+                    os.kill(os.getppid() if with_node else os.getpid(), signal.SIGKILL)
+                    time.sleep(60)  # its node takes it along
                 return super().carry_out(task)
 
         return Mortal()
@@ -70,19 +97,85 @@ def _dying_once(marker: Path) -> Callable[[], Worker]:
     return make
 
 
-def _results(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.glob("*.cloaked.png")}
-
-
-@pytest.mark.filterwarnings("ignore")  # Ray leaves files and processes to the garbage collector
-def test_a_killed_worker_leaves_the_bytes_of_the_local_run(cluster: Any, portfolio: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("with_node", [False, True], ids=["worker", "node"])
+def test_a_killed_worker_or_node_leaves_the_bytes_of_the_local_run(
+    cluster: Any, portfolio: Path, tmp_path: Path, local_results: dict[str, bytes], with_node: bool
+) -> None:
     from cloak.gallery.cluster import RayEngine
 
-    engine = RayEngine(workers=2, address=cluster.address, factory=_dying_once(tmp_path / "died"))
+    factory = _dying_once(tmp_path / "died", with_node=with_node)
+    engine = RayEngine(workers=2, address=cluster.address, factory=factory)
     events = _run(portfolio, tmp_path / "ray", engine)
     assert (tmp_path / "died").exists()
-    _run(portfolio, tmp_path / "local", LocalEngine(workers=1, device="cpu", factory=Worker))
-    assert len(_results(tmp_path / "ray")) == 4
-    assert _results(tmp_path / "ray") == _results(tmp_path / "local")
+    assert len(local_results) == 4
+    assert _results(tmp_path / "ray") == local_results
     assert [event.name for event in events if event.kind == "failed"] == ["broken.png"]
     assert [event.name for event in events if event.kind == "retry"]
+
+
+def _hanging_once(marker: Path) -> Callable[[], Any]:
+    """Makes workers of which one stops for ever at its first task and the others take five seconds for theirs."""
+
+    def make() -> Any:
+        class Hanging:
+            def carry_out(self, task):
+                if not marker.exists():
+                    marker.touch()
+                    os.kill(os.getpid(), signal.SIGSTOP)
+                time.sleep(5)
+                yield Failed(task.name, Failure("Tried", str(os.getpid()), 1))
+
+        return Hanging()
+
+    return make
+
+
+def _until(engine: Any, count: int) -> list[Message]:
+    messages: list[Message] = []
+    limit = time.monotonic() + 60
+    while len(messages) < count and time.monotonic() < limit:
+        messages += engine.messages(0.2)
+    return messages
+
+
+def test_a_worker_that_hangs_is_replaced_and_a_slow_one_is_not(cluster: Any, tmp_path: Path) -> None:
+    from cloak.gallery.cluster import RayEngine
+
+    engine = RayEngine(workers=1, address=cluster.address, factory=_hanging_once(tmp_path / "hung"), silence=2.0)
+    with contextlib.closing(engine):
+        while not engine.free():
+            assert not list(engine.messages(0.2))
+        engine.submit(Task("a.png", b"", CONFIG))
+        assert _until(engine, 1) == [Lost("a.png")]
+        while not engine.free():
+            assert not list(engine.messages(0.2))
+        engine.submit(Task("a.png", b"", CONFIG))
+        (answer,) = _until(engine, 1)
+        assert isinstance(answer, Failed)
+        engine.submit(Task("b.png", b"", CONFIG))  # and it can be closed while a worker is busy
+
+
+def test_without_room_for_a_worker_the_run_ends(cluster: Any, tmp_path: Path) -> None:
+    from cloak.gallery.cluster import RayEngine
+
+    factory = _hanging_once(tmp_path)
+    with contextlib.closing(RayEngine(workers=2, address=cluster.address, factory=factory)) as engine:
+        while engine.free() < 2:
+            assert not list(engine.messages(0.2))
+        late = RayEngine(workers=1, address=cluster.address, factory=factory, no_workers=1.0)
+        with contextlib.closing(late), pytest.raises(CloakError, match="no room for a worker"):
+            _until(late, 1)
+
+
+def test_the_command_starts_a_ray_of_its_own_that_asks_for_a_token(portfolio: Path, tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    environment |= {"HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    source = tmp_path / "list.txt"
+    source.write_text(str(portfolio / "1.png"))
+    command = [sys.executable, "-m", "cloak.cli", "gallery", str(source), str(tmp_path / "ray"), "--effort", "instant"]
+    done = subprocess.run(
+        [*command, "--engine", "ray", "--workers", "1"], check=False, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "ray").rglob("*.cloaked.png"))) == 1
+    assert (tmp_path / ".ray" / "auth_token").is_file()

@@ -138,22 +138,32 @@ class Visit:
     errors: list[str] = field(default_factory=list)
 
 
+def ready(tab: Any) -> None:
+    """Wait until a page that was opened or reloaded listens: it says how long the work takes as the last thing."""
+    tab.wait_for_selector("#time p")
+
+
 @pytest.fixture
 def visit(chromium: Any) -> Iterator[Callable[..., Visit]]:
-    """Opens a page as a new visitor; at the end nothing may have come from elsewhere and no script may have failed."""
+    """Opens a page as a new visitor, with some scripts before its own.
+
+    At the end nothing may have come from elsewhere and no script may have failed.
+    """
     visits: list[tuple[Visit, str]] = []
     contexts = []
 
-    def open_page(page: Page, **options: Any) -> Visit:
+    def open_page(page: Page, *scripts: str, **options: Any) -> Visit:
         context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, "locale": "en-GB", **options})
-        context.set_default_timeout(120_000)
+        context.set_default_timeout(300_000)  # the machine may be busy with much else
         contexts.append(context)
         visitor = Visit(context.new_page())
         visitor.tab.on("request", lambda request: visitor.requests.append(request.url))
         visitor.tab.on("pageerror", lambda error: visitor.errors.append(str(error)))
         visits.append((visitor, page.url))
+        for script in scripts:
+            visitor.tab.add_init_script(script)
         visitor.tab.goto(page.url)
-        visitor.tab.wait_for_selector("#start")
+        ready(visitor.tab)
         return visitor
 
     yield open_page

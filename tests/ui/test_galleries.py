@@ -36,7 +36,7 @@ class Copier:
         picture = folder / f"{task.source.stem}.cloaked.png"
         picture.write_bytes(task.source.read_bytes())
         certificate = folder / f"{task.source.stem}.cloaked.json"
-        certificate.write_text(json.dumps({"of": task.source.name}))
+        certificate.write_text(json.dumps({"of": task.source.name, "output": {"name": picture.name}}))
         self.answer = Finished({"picture": picture, "certificate": certificate})
 
     def hear(self, _: float) -> Any:
@@ -125,7 +125,8 @@ def test_a_bad_picture_stops_no_other_and_all_is_packed(open_page: Callable[[], 
         contents = {name: result.read(name) for name in result.namelist()}
     pictures = {name: data for name, data in contents.items() if not name.endswith(".json")}
     assert pictures == {"c.cloaked.png": b"4", "x/a.cloaked.png": b"1", "x/a.jpg.cloaked.png": b"2"}
-    assert json.loads(contents["x/a.jpg.cloaked.png.json"]) == {"of": "a.jpg"}
+    certificate = {"of": "a.jpg", "output": {"name": "a.jpg.cloaked.png"}}
+    assert json.loads(contents["x/a.jpg.cloaked.json"]) == certificate
 
 
 def test_pause_and_restart_do_no_picture_twice(

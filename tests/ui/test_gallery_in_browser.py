@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tests.ui.conftest import ready
+
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 
 
@@ -16,7 +18,7 @@ def test_bad_among_good_then_restart_then_everything_as_zip(
 ) -> None:
     with Image.open(drawing) as picture:
         picture.save(tmp_path / "second.jpg")
-        picture.resize((256, 192)).save(tmp_path / "third.png")
+        picture.resize((640, 480)).save(tmp_path / "third.png")  # takes long enough to stop the server in the middle
     (tmp_path / "first.png").write_bytes(drawing.read_bytes())
     (tmp_path / "bad.png").write_text("this is no picture")
     page = serve(tmp_path / "page")
@@ -33,7 +35,7 @@ def test_bad_among_good_then_restart_then_everything_as_zip(
     assert list((tmp_path / "page").glob("artcloak-page-*")) == []  # uploads and jobs of that run are gone
     page = serve(tmp_path / "page", page)
     tab.reload()
-    tab.wait_for_selector("#start")
+    ready(tab)
     tab.get_by_role("tab", name="Gallery").click()
     tab.wait_for_selector("#gallery-table tr.done")
     tab.click("#gallery-resume")
@@ -49,4 +51,4 @@ def test_bad_among_good_then_restart_then_everything_as_zip(
     with zipfile.ZipFile(tmp_path / "all.zip") as packed:
         found = packed.namelist()
     expected = ["first.cloaked.png", "second.cloaked.jpg", "third.cloaked.png"]
-    assert sorted(found) == sorted(name + end for name in expected for end in ("", ".json"))
+    assert sorted(found) == sorted([*expected, *(f"{Path(name).stem}.json" for name in expected)])

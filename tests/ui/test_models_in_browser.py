@@ -10,6 +10,7 @@ import pytest
 from tests.hub.conftest import hub, tiny_files  # noqa: F401 (fixtures)
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+PRESENT = "[...document.querySelectorAll('#models-table tr.present th')].map((cell) => cell.innerText).join()"
 
 
 def choose(tab: Any, name: str) -> None:
@@ -34,11 +35,11 @@ def test_fetch_remove_and_what_the_hub_lacks(
     tab.wait_for_function("document.querySelector('#models-news').innerText.includes('is on this computer now')")
     pulled = tmp_path / "page" / "models" / "taesd"
     assert all((pulled / name).read_bytes() == data for name, data in tiny_files.items())
-    assert tab.locator("#models-table tr.present th").all_inner_texts() == ["taesd"]
+    tab.wait_for_function(f"{PRESENT} == 'taesd'")
     tab.get_by_role("button", name="Remove").click()
     tab.wait_for_function("document.querySelector('#models-news').innerText.includes('was removed')")
     assert not pulled.exists()
-    assert tab.locator("#models-table tr.present").count() == 0
+    tab.wait_for_function(f"{PRESENT} == ''")
     choose(tab, "taesdxl")
     tab.get_by_role("button", name="Fetch").click()
     tab.wait_for_selector("#models-news .alert")

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from cloak.testing import toy_picture
+from tests.ui.conftest import ready
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 
@@ -52,12 +53,14 @@ def test_selftest_reload_quiz_verdict_report(
     tab.wait_for_timeout(1000)  # the button fades
     assert [found for found in serious_violations(tab) if not found.startswith(GRADIO_OWN)] == []
     tab.reload()
+    ready(tab)
     tab.get_by_role("tab", name="Prove it").click()
     tab.wait_for_selector("#proof-results")
     tab.click("#proof-answer")
     assert "both questions" in tab.inner_text("#proof-quiz-text .alert")
     for pair in range(1, 9):
         tab.wait_for_function(f"document.querySelector('#proof-quiz-text').innerText.includes('Pair {pair} of 8')")
+        tab.wait_for_function("document.querySelector('#proof-style :checked, #proof-better :checked') === null")
         for question in ("style", "better"):
             tab.locator(f"#proof-{question}").get_by_label("A", exact=True).check()
         tab.click("#proof-answer")
@@ -81,10 +84,12 @@ def test_too_few_and_unreadable_pictures_are_refused_and_cancel_stops(
     assert "you gave 3" in tab.inner_text("#proof-message")
     (tmp_path / "bad one.png").write_text("this is no picture")
     tab.reload()
+    ready(tab)
     give(tab, [*own_pictures, tmp_path / "bad one.png"])
     tab.wait_for_selector("#proof-message .alert")
     assert "bad one.png" in tab.inner_text("#proof-message")
     tab.reload()
+    ready(tab)
     give(tab, own_pictures)
     tab.wait_for_selector("#proof-progress progress")
     tab.click("#proof-cancel")

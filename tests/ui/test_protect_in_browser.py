@@ -10,13 +10,33 @@ import pytest
 from PIL import Image
 
 from cloak.image import PROHIBITED_TRAINING, read_notice
+from tests.ui.conftest import ready
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+
+
+# What the server says arrives late, as with a slow connection or a busy browser.
+LATE = """
+const plain = fetch;
+window.fetch = async (...request) => {
+  const response = await plain(...request);
+  if (!response.url.includes("/queue/data")) return response;
+  const transform = async (chunk, out) => {
+    await new Promise((go) => setTimeout(go, 300));
+    out.enqueue(chunk);
+  };
+  return new Response(response.body.pipeThrough(new TransformStream({ transform })), response);
+};
+"""
 
 
 def choose(tab: Any, picture: Path, *, effort: int = 0) -> None:
     tab.set_input_files("#picture input[type=file]", picture)
     tab.wait_for_selector("#facts p")
+    choose_effort(tab, effort)
+
+
+def choose_effort(tab: Any, effort: int) -> None:
     tab.locator("#effort input[type=number]").fill(str(effort))
     tab.keyboard.press("Tab")
 
@@ -78,6 +98,7 @@ def test_cancel_reload_and_keyboard(page: Any, visit: Callable[..., Any], drawin
     tab.keyboard.press("Enter")
     tab.wait_for_function("document.querySelector('#progress progress')?.value > 0")
     tab.reload()
+    ready(tab)
     tab.wait_for_function("document.querySelector('#progress progress')?.value > 0")
     tab.focus("#keep")
     tab.keyboard.press("Enter")
@@ -97,3 +118,27 @@ def test_cancel_reload_and_keyboard(page: Any, visit: Callable[..., Any], drawin
     tab.keyboard.press("Enter")
     tab.wait_for_selector("#message .alert")
     assert "Cancelled" in tab.inner_text("#message")
+
+
+def test_nothing_is_lost_on_a_slow_line(page: Any, visit: Callable[..., Any], drawing: Path) -> None:
+    """What is asked for while the answers to everything before are still on their way."""
+    tab = visit(page, LATE).tab
+    choose(tab, drawing, effort=1)
+    tab.wait_for_function("document.querySelectorAll('.parts img').length == 4")
+    choose_effort(tab, 0)
+    tab.click("#start")
+    tab.wait_for_selector("#certificate table")
+
+
+def test_arrow_keys_choose_a_strength(page: Any, visit: Callable[..., Any], drawing: Path) -> None:
+    tab = visit(page).tab
+    choose(tab, drawing)
+    tab.focus("#strength input:checked")
+    for key, chosen in {"ArrowRight": "strong", "ArrowUp": "balanced", "ArrowLeft": "subtle"}.items():
+        tab.keyboard.press(key)
+        assert tab.evaluate("document.activeElement.value") == chosen
+        tab.wait_for_selector(f"#strength input[value={chosen}][aria-checked=true]")
+    assert tab.locator("#strength input:checked").count() == 1
+    tab.click("#start")
+    tab.wait_for_selector("#certificate table")
+    assert "--strength subtle" in tab.input_value("#command textarea, #command input")

@@ -74,13 +74,16 @@ def test_every_kind_of_counter_attack_shows_what_is_left(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(selftest, "best_model", lambda: str(model))
-    monkeypatch.setattr(COUNTERMEASURES.get("realignment").value, "steps", 1)
+    for name in ("realignment", "impress"):
+        monkeypatch.setattr(COUNTERMEASURES.get(name).value, "steps", 1)
+    monkeypatch.setattr(COUNTERMEASURES.get("noisy-upscaling").value, "side", 16)
     assert set(known_attacks()) == {entry.name for entry in COUNTERMEASURES if not entry.value.learns} - {"none"}
     assert known_attacks()["gridpure"]
     assert not known_attacks()["jpeg-75"]
     before = toy_picture(67, 90)
     after = (before + 0.02 * torch.randn(before.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
-    names = ("jpeg-75", "crop-resize", "autoencoder", "realignment", "colour-correction")
+    slow = tuple(name for name, takes_minutes in known_attacks().items() if takes_minutes)
+    names = ("jpeg-75", "crop-resize", "autoencoder", "colour-correction", *slow)
     task = AttackTask(save(after, tmp_path / "a.png"), save(before, tmp_path / "b.png"), names)
     progress = [message for message in attack(task, tmp_path, LIMITS) if isinstance(message, Progress)]
     figures = {name: value for message in progress for name, value in message.figures.items()}

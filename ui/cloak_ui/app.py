@@ -78,7 +78,7 @@ def create_app(
         greeted = app.load(greet, [memory], [memory], **QUIET)  # whatever needs the visitor comes after it
         with gradio.Tabs():
             with gradio.Tab(strings("tab_protect"), id="protect"):
-                build_protect_tab(app, greeted, desk, memory, strings)
+                build_protect_tab(greeted, desk, memory, strings)
             with gradio.Tab(strings("tab_gallery"), id="gallery"):
                 build_gallery_tab(greeted, galleries, memory, strings)
             with gradio.Tab(strings("tab_proof"), id="proof"):

@@ -10,11 +10,12 @@ from typing import Any
 import gradio
 
 from cloak_ui.attacking import known_attacks
+from cloak_ui.errands import Errand
 from cloak_ui.extras import eval_missing
-from cloak_ui.jobs import BusyError, Desk, Job, safe_name
+from cloak_ui.jobs import Desk, Job, safe_name
 from cloak_ui.languages import Words
 from cloak_ui.tasks import AttackTask
-from cloak_ui.watching import QUIET, Memory, alert, changes, hidden, shown, words_for
+from cloak_ui.watching import QUIET, WATCHED, Memory, alert, changes, hidden, shown, words_for
 from cloak_ui.wording import failure_text, progress_html
 
 __all__ = ["build_attack_tab"]
@@ -51,10 +52,9 @@ def build_attack_tab(desk: Desk, memory: gradio.BrowserState, strings: gradio.I1
     take.click(calls.take, [memory], [widgets["original"], widgets["cloaked"], widgets["message"]], **QUIET)
     inputs = [memory, widgets["original"], widgets["cloaked"], *chosen]
     outputs = [widgets[name] for name in ("message", "running", "progress", "bars", "pictures")]
-    start.click(calls.start, inputs, [memory, widgets["message"]], **QUIET).then(
-        calls.watch, [memory], outputs, **QUIET
-    )
-    cancel.click(calls.cancel, [memory], None, **QUIET)
+    watching: dict[str, Any] = {"fn": calls.watch, "inputs": [memory], "outputs": outputs, **WATCHED}
+    start.click(calls.start, inputs, [memory, widgets["message"]], **QUIET).then(**watching)
+    cancel.click(calls.errand.cancel, [memory], None, **QUIET)
     return widgets
 
 
@@ -79,11 +79,12 @@ def attack_key(name: str) -> str:
 
 class _AttackCallbacks:
     def __init__(self, desk: Desk, widgets: dict[str, Any]) -> None:
-        self._desk, self._widgets = desk, widgets
+        self.errand, self._widgets = Errand(desk, "attack"), widgets
+        self._protected = Errand(desk, "job")  # of the tab "Protect"
 
     def take(self, memory: Memory, request: gradio.Request) -> tuple[str | None, str | None, str]:
         """The pair that was made last on the tab "Protect"."""
-        job = self._desk.find(memory.get("owner", ""), memory.get("job", ""))
+        job = self._protected.find(memory)
         if job is None or job.state != "done":
             return None, None, alert(words_for(request)("attack_nothing"))
         return str(job.task.source), str(job.files["picture"]), ""
@@ -92,49 +93,33 @@ class _AttackCallbacks:
         self, request: gradio.Request, memory: Memory, original: str | None, cloaked: str | None, *chosen: Sequence[str]
     ) -> tuple[Memory, str]:
         """Take the job on."""
-        say, memory, attacks = (
-            words_for(request),
-            {**memory, "attack": ""},
-            [name for group in chosen for name in group],
-        )
+        say, attacks = words_for(request), [name for group in chosen for name in group]
         if original is None or cloaked is None or not attacks:
-            return memory, alert(say("attack_missing"))
+            return self.errand.refuse(memory, say("attack_missing"))
 
         def task(copy: Path) -> AttackTask:
             beside = copy.with_name(f"original {safe_name(Path(original).name)}")
             shutil.copyfile(original, beside)
             return AttackTask(copy, beside, tuple(attacks))
 
-        try:
-            return {**memory, "attack": self._desk.submit(memory["owner"], Path(cloaked), task).id}, ""
-        except BusyError as error:
-            return memory, alert(say(error.key))
-
-    def cancel(self, memory: Memory) -> None:
-        """Stop the job."""
-        if job := self._job(memory):
-            self._desk.cancel(job)
+        return self.errand.submit(memory, Path(cloaked), task, say)
 
     async def watch(self, memory: Memory, request: gradio.Request) -> AsyncIterator[Updates]:
         """Show what is left, attack by attack."""
-        say, widgets, job = words_for(request), self._widgets, self._job(memory)
+        say, widgets, job = words_for(request), self._widgets, self.errand.find(memory)
         if job is None:
             yield {widgets["running"]: hidden()}
             return
+        calm = {} if job.over else {widgets["message"]: ""}
         yield {widgets["running"]: shown(), widgets["bars"]: "", widgets["pictures"]: hidden()}
         async for _ in changes(job, waiting=True):
-            progress = progress_html(job, self._desk.place(job), say)
+            progress = progress_html(job, self.errand.place(job), say)
             yield {widgets["progress"]: progress, widgets["bars"]: _bars(job, say)}
         if job.state == "done":
-            yield {
-                widgets["running"]: hidden(),
-                widgets["pictures"]: gradio.update(value=_gallery(job, say), visible=True),
-            }
+            pictures = gradio.update(value=_gallery(job, say), visible=True)
+            yield {widgets["running"]: hidden(), **calm, widgets["pictures"]: pictures}
         else:
             yield {widgets["running"]: hidden(), widgets["message"]: alert(failure_text(job, say))}
-
-    def _job(self, memory: Memory) -> Job | None:
-        return self._desk.find(memory.get("owner", ""), memory.get("attack", ""))
 
 
 def _bars(job: Job, say: Words) -> str:

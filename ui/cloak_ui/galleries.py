@@ -2,6 +2,12 @@
 
 Each picture is a job of its own, so that others get their turn in between. What became of it is written down at once;
 after a restart a gallery goes on with what is not done yet.
+
+Results are named as those of `cloak.gallery`, but this is no run of it, for three reasons. Its journal can be read only
+by a run that has planned, which hashes every original and result, while the page shows any gallery at once. It leaves
+alone what is not called like a picture, while the page goes by the contents and tells what became of each file.
+And it hears of a pause only when its engine reports something: a picture that waits for its turn among those of other
+visitors would have to be reported as lost, which counts as an attempt.
 """
 
 import json
@@ -19,6 +25,7 @@ from pydantic import BaseModel, Field
 
 from cloak.config import ProtectConfig
 from cloak.errors import InputError
+from cloak.gallery.naming import certificate_name, folded, result_names
 from cloak_ui.jobs import BusyError, Desk, Job, safe_name
 from cloak_ui.limits import Limits
 from cloak_ui.tasks import ProtectTask
@@ -183,28 +190,25 @@ class Galleries:
     def _kept(self, gallery: Gallery, name: str, job: Job) -> Picture:
         if job.failure is not None:
             return Picture(state="failed", kind=job.failure.kind, message=job.failure.message)
-        picture, certificate = job.files["picture"], job.files["certificate"]
-        output = (self.place(gallery) / "cloaked" / name).with_name(picture.name)
-        if output.exists():  # a.png and a.jpg have different outputs, but as PNG they would share one
-            output = output.with_name(f"{Path(name).name}.cloaked{picture.suffix}")
-        output.parent.mkdir(parents=True, exist_ok=True)
-        _copy(picture, output)
-        _copy(certificate, output.with_name(f"{output.name}.json"))
-        read = json.loads(certificate.read_text(encoding="utf-8"))
-        relative = output.relative_to(self.place(gallery) / "cloaked").as_posix()
-        return Picture(state="done", output=relative, certificate=read)
+        taken = {folded(certificate_name(other.output)) for other in gallery.pictures.values() if other.output}
+        names = result_names(name, gallery.config.format)
+        output = next(each for each in names if folded(certificate_name(each)) not in taken)
+        place = self.place(gallery) / "cloaked"
+        (place / output).parent.mkdir(parents=True, exist_ok=True)
+        _write_whole(place / output, job.files["picture"].read_bytes())
+        read = json.loads(job.files["certificate"].read_text(encoding="utf-8"))
+        read["output"]["name"] = PurePosixPath(output).name
+        _write_whole(place / certificate_name(output), json.dumps(read, indent=1).encode())
+        return Picture(state="done", output=output, certificate=read)
 
     def _write(self, gallery: Gallery) -> None:
-        journal = self.place(gallery) / _JOURNAL
-        temporary = journal.with_suffix(".part")
-        temporary.write_text(gallery.model_dump_json(), encoding="utf-8")
-        os.replace(temporary, journal)
+        _write_whole(self.place(gallery) / _JOURNAL, gallery.model_dump_json().encode())
 
 
-def _copy(source: Path, target: Path) -> None:
-    """Whole or not at all."""
+def _write_whole(target: Path, data: bytes) -> None:
+    """All of it or nothing."""
     temporary = target.with_name(f".{target.name}.part")
-    shutil.copyfile(source, temporary)
+    temporary.write_bytes(data)
     os.replace(temporary, target)
 
 

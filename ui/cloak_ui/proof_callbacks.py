@@ -10,7 +10,8 @@ from typing import Any
 
 import gradio
 
-from cloak_ui.jobs import BusyError, Desk, Job, safe_name
+from cloak_ui.errands import Errand
+from cloak_ui.jobs import Desk, Job, safe_name
 from cloak_ui.languages import Words
 from cloak_ui.tasks import Mimic, ProofTask
 from cloak_ui.watching import Memory, alert, changes, hidden, shown, words_for
@@ -35,7 +36,7 @@ class ProofCallbacks:
     """
 
     def __init__(self, desk: Desk, widgets: Mapping[str, Any]) -> None:
-        self._desk, self._widgets = desk, widgets
+        self.errand, self._widgets = Errand(desk, "proof"), widgets
 
     def start(
         self, request: gradio.Request, memory: Memory, files: Sequence[str] | None, mimic: Mimic
@@ -43,7 +44,7 @@ class ProofCallbacks:
         """Take the job on."""
         say, paths = words_for(request), [Path(path) for path in files or ()]
         if not _LEAST <= len(paths) <= _MOST:
-            return memory, alert(say("proof_count", least=_LEAST, most=_MOST, count=len(paths)))
+            return self.errand.refuse(memory, say("proof_count", least=_LEAST, most=_MOST, count=len(paths)))
 
         def task(copy: Path) -> ProofTask:
             folder = copy.parent / "pictures"
@@ -53,38 +54,32 @@ class ProofCallbacks:
                 shutil.copyfile(path, folder / f"{index:02} {safe_name(path.name)}")
             return ProofTask(folder, mimic)
 
-        try:
-            return {**memory, "proof": self._desk.submit(memory["owner"], paths[0], task).id}, ""
-        except BusyError as error:
-            return memory, alert(say(error.key))
-
-    def cancel(self, memory: Memory) -> None:
-        """Stop the job."""
-        if job := self._job(memory):
-            self._desk.cancel(job)
+        return self.errand.submit(memory, paths[0], task, say)
 
     async def watch(self, memory: Memory, request: gradio.Request) -> AsyncIterator[Updates]:
         """Show what the mimics draw while they learn, then the quiz; also after a reload of the page."""
-        say, widgets, job = words_for(request), self._widgets, self._job(memory)
+        say, widgets, job = words_for(request), self._widgets, self.errand.find(memory)
         if job is None:
             yield {widgets["running"]: hidden()}
             return
+        calm = {} if job.over else {widgets["message"]: ""}
         if not job.over:
             empty = {widgets[f"now_{arm}"]: None for arm in ARMS}
-            yield {widgets["running"]: shown(), widgets["results"]: hidden(), widgets["message"]: "", **empty}
+            yield {widgets["running"]: shown(), widgets["results"]: hidden(), **empty}
         latest: dict[str, Path] = {}
         async for _ in changes(job, waiting=True):
             news = {name: path for name, path in job.pictures.items() if latest.get(name) != path}
             latest |= news
             now = {widgets[f"now_{arm}"]: str(news[f"now/{arm}"]) for arm in ARMS if f"now/{arm}" in news}
-            yield {widgets["progress"]: _progress(job, self._desk.place(job), say), **now}
-        yield {widgets["running"]: hidden(), **self._ended(job, say)}
+            text = _progress(job, self.errand.place(job), say)
+            yield {widgets["running"]: shown(), widgets["progress"]: text, **now}
+        yield {widgets["running"]: hidden(), **calm, **self._ended(job, say)}
 
     def answer(
         self, request: gradio.Request, memory: Memory, given: Answers, style: str | None, better: str | None
     ) -> Updates:
         """Take the answers about one pair and show the next one, after the last one the solution."""
-        say, widgets, job = words_for(request), self._widgets, self._job(memory)
+        say, widgets, job = words_for(request), self._widgets, self.errand.find(memory)
         if job is None or style is None or better is None:
             text = say("proof_answer_both") if job else say("proof_gone")
             return {widgets["quiz_text"]: (_pair_text(job, given, say) if job else "") + alert(text)}
@@ -122,9 +117,6 @@ class ProofCallbacks:
             widgets["verdict"]: _verdict(job, say),
             widgets["page"]: str(job.files["page"]),
         }
-
-    def _job(self, memory: Memory | None) -> Job | None:
-        return self._desk.find(memory.get("owner", ""), memory.get("proof", "")) if memory else None
 
 
 def _progress(job: Job, place: int, say: Words) -> str:

@@ -8,7 +8,7 @@ from gradio.events import Dependency
 from cloak_ui.jobs import Desk
 from cloak_ui.proof_callbacks import ARMS, QUESTIONS, QUIZ, ProofCallbacks
 from cloak_ui.tasks import Mimic
-from cloak_ui.watching import QUIET
+from cloak_ui.watching import QUIET, WATCHED
 
 __all__ = ["build_proof_tab"]
 
@@ -27,11 +27,11 @@ def build_proof_tab(
     widgets = _build_form(strings) | _build_progress(strings) | _build_quiz(strings)
     calls = ProofCallbacks(desk, widgets)
     outputs = [widget for name, widget in widgets.items() if name not in _INPUTS]
-    watching: Components = {"fn": calls.watch, "inputs": [memory], "outputs": outputs, **QUIET}
+    watching: Components = {"fn": calls.watch, "inputs": [memory], "outputs": outputs, **WATCHED}
     widgets["start"].click(
         calls.start, [memory, widgets["files"], widgets["mimic"]], [memory, widgets["message"]], **QUIET
     ).then(**watching)
-    widgets["cancel"].click(calls.cancel, [memory], None, **QUIET)
+    widgets["cancel"].click(calls.errand.cancel, [memory], None, **QUIET)
     answers = [memory, widgets["given"], *(widgets[name] for name in QUESTIONS)]
     widgets["answer"].click(calls.answer, answers, [widgets[name] for name in QUIZ], **QUIET)
     greeted.then(**watching)

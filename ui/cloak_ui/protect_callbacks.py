@@ -11,6 +11,7 @@ import gradio
 from cloak.config import ProtectConfig
 from cloak.errors import CloakError
 from cloak_ui.command import equivalent_command
+from cloak_ui.errands import Errand
 from cloak_ui.estimates import seconds_for
 from cloak_ui.forms import EFFORTS, STRENGTHS, config_from
 from cloak_ui.jobs import BusyError, Desk, Job
@@ -38,7 +39,7 @@ class ProtectCallbacks:
     parts = ("facts_line", *(f"part_{name}" for name in ("original", *STRENGTHS)))
 
     def __init__(self, desk: Desk, widgets: Mapping[str, Any]) -> None:
-        self._desk, self._widgets = desk, widgets
+        self._desk, self._widgets, self.errand = desk, widgets, Errand(desk, "job")
 
     async def first_estimate(self, request: gradio.Request) -> str:
         """The time of the default effort, as soon as the machine was measured."""
@@ -86,49 +87,30 @@ class ProtectCallbacks:
         """Take the job on; `settings` are in the order of `SETTINGS`."""
         say = words_for(request)
         if picture is None:
-            return memory, alert(say("no_picture"))
+            return self.errand.refuse(memory, say("no_picture"))
         try:
             values = dict(zip(SETTINGS, settings, strict=True))
             config = config_from({**values, "effort": EFFORTS[int(values["effort"])]})
-            job = self._desk.submit(memory["owner"], Path(picture), lambda source: ProtectTask(source, config))
-        except BusyError as error:
-            return memory, alert(say(error.key))
         except CloakError as error:
-            return memory, alert(say("failure", message=error))
-        return {**memory, "job": job.id}, ""
-
-    def keep(self, memory: Memory) -> None:
-        """Bring the job to an end with what it has."""
-        if job := self._job(memory):
-            self._desk.finish(job)
-
-    def cancel(self, memory: Memory) -> None:
-        """Stop the job."""
-        if job := self._job(memory):
-            self._desk.cancel(job)
+            return self.errand.refuse(memory, say("failure", message=error))
+        return self.errand.submit(memory, Path(picture), lambda source: ProtectTask(source, config), say)
 
     async def watch(self, memory: Memory, request: gradio.Request) -> AsyncIterator[Updates]:
         """Show a job until it is over, also one that was begun before the page was reloaded."""
         say, widgets = words_for(request), self._widgets
-        job = self._job(memory)
+        job = self.errand.find(memory)
         if job is None:
             yield {widgets["running"]: hidden()}
             return
+        calm = {} if job.over else {widgets["message"]: ""}
         if not job.over:
-            yield {
-                widgets["now"]: None,
-                widgets["running"]: shown(),
-                widgets["results"]: hidden(),
-                widgets["message"]: "",
-            }
+            yield {widgets["now"]: None, widgets["running"]: shown(), widgets["results"]: hidden()}
         async for _ in changes(job, waiting=True):
             if not job.over:
                 now = {widgets["now"]: str(job.pictures["now"])} if "now" in job.pictures else {}
-                yield {widgets["progress"]: progress_html(job, self._desk.place(job), say), **now}
-        yield {widgets["running"]: hidden(), **self._ended(job, say)}
-
-    def _job(self, memory: Memory | None) -> Job | None:
-        return self._desk.find(memory.get("owner", ""), memory.get("job", "")) if memory else None
+                text = progress_html(job, self.errand.place(job), say)
+                yield {widgets["running"]: shown(), widgets["progress"]: text, **now}
+        yield {widgets["running"]: hidden(), **calm, **self._ended(job, say)}
 
     def _ended(self, job: Job, say: Words) -> Updates:
         widgets = self._widgets

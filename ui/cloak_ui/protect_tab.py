@@ -9,7 +9,7 @@ from gradio.events import Dependency
 from cloak_ui.forms import effort_widget, field_widget, strength_widget
 from cloak_ui.jobs import Desk
 from cloak_ui.protect_callbacks import ADVANCED, SETTINGS, ProtectCallbacks
-from cloak_ui.watching import QUIET
+from cloak_ui.watching import QUIET, WATCHED
 
 __all__ = ["build_protect_tab"]
 
@@ -17,9 +17,7 @@ _READABLE = [".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".avif", ".bmp"]
 Components = dict[str, Any]
 
 
-def build_protect_tab(
-    app: gradio.Blocks, greeted: Dependency, desk: Desk, memory: gradio.BrowserState, strings: gradio.I18n
-) -> Components:
+def build_protect_tab(greeted: Dependency, desk: Desk, memory: gradio.BrowserState, strings: gradio.I18n) -> Components:
     """Lay the tab out and connect it."""
     with gradio.Row(equal_height=False):
         with gradio.Column(scale=4, min_width=320):
@@ -28,10 +26,10 @@ def build_protect_tab(
             shown = _build_progress(strings) | _build_results(strings)
     calls = ProtectCallbacks(desk, form | shown)
     settings = [form[name] for name in SETTINGS]
-    watching: dict[str, Any] = {"fn": calls.watch, "inputs": [memory], "outputs": [*shown.values()], **QUIET}
+    watching: dict[str, Any] = {"fn": calls.watch, "inputs": [memory], "outputs": [*shown.values()], **WATCHED}
     looks = [form[name] for name in ("facts", "parts", *calls.parts)]
 
-    app.load(calls.first_estimate, None, [form["time"]], **QUIET)
+    greeted.then(calls.first_estimate, None, [form["time"]], **QUIET)
     greeted.then(**watching)
     form["picture"].change(calls.look, [memory, form["picture"]], [*looks, shown["message"]], **QUIET).then(
         calls.estimate, [form["effort"], form["facts"]], [form["time"]], **QUIET
@@ -40,8 +38,8 @@ def build_protect_tab(
     form["start"].click(calls.start, [memory, form["picture"], *settings], [memory, shown["message"]], **QUIET).then(
         **watching
     )
-    shown["keep"].click(calls.keep, [memory], None, **QUIET)
-    shown["cancel"].click(calls.cancel, [memory], None, **QUIET)
+    shown["keep"].click(calls.errand.keep, [memory], None, **QUIET)
+    shown["cancel"].click(calls.errand.cancel, [memory], None, **QUIET)
     return form | shown
 
 

@@ -21,6 +21,8 @@ from cloak_ui.limits import Limits
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from cloak_ui.jobs import Desk
+
 __all__ = ["Address", "create_server", "free_port", "is_loopback", "parse_auth", "serve", "state_folder"]
 
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
@@ -136,15 +138,8 @@ def create_server(
     limits = limits or Limits()
     desk = Desk(folder / "jobs", limits)
     galleries = Galleries(desk, kept / "galleries")
-
-    @contextlib.asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        threading.Timer(0.5, when_ready).start()  # the port is opened right after this
-        yield
-        desk.close()
-        shutil.rmtree(folder, ignore_errors=True)  # here, as the signal that ended the server ends the process next
-
     hosts = _LOOPBACK_NAMES if is_loopback(address.host) else None
+    lifespan = _lifespan(desk, folder, when_ready)
     server = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     strings = browser_strings()
     gradio.mount_gradio_app(
@@ -168,6 +163,19 @@ def create_server(
     )
     server.add_middleware(Guard, max_bytes=limits.max_bytes, hosts=hosts, policy=content_policy(address.embedders))
     return server
+
+
+def _lifespan(
+    desk: "Desk", folder: Path, when_ready: Callable[[], None]
+) -> Callable[["FastAPI"], contextlib.AbstractAsyncContextManager[None]]:
+    @contextlib.asynccontextmanager
+    async def lifespan(_: "FastAPI") -> AsyncIterator[None]:
+        threading.Timer(0.5, when_ready).start()  # the port is opened right after this
+        yield
+        desk.close()
+        shutil.rmtree(folder, ignore_errors=True)  # here, as the signal that ended the server ends the process next
+
+    return lifespan
 
 
 def _secret(folder: Path) -> str:

@@ -11,10 +11,11 @@ import gradio
 from cloak_ui.jobs import Job
 from cloak_ui.languages import Words, preferred_language, words
 
-__all__ = ["QUIET", "Memory", "alert", "changes", "greet", "hidden", "shown", "words_for"]
+__all__ = ["QUIET", "WATCHED", "Memory", "alert", "changes", "greet", "hidden", "shown", "words_for"]
 
 Memory = dict[str, str]
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}  # how the page calls its functions
+WATCHED = {**QUIET, "trigger_mode": "always_last"}  # those that follow a job, after the one before has ended
 _WATCH_SECONDS = 0.3  # between two looks at a job
 
 

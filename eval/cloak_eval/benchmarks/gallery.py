@@ -28,6 +28,7 @@ from cloak.config import ProtectConfig
 from cloak.errors import CloakError
 from cloak.image import read_picture
 from cloak.protect import Protector
+from cloak_eval.benchmarks.batching import measure_batches
 from cloak_eval.benchmarks.results import Provenance, Record, provenance, write_json
 from cloak_eval.benchmarks.speed import painted_picture
 
@@ -39,7 +40,7 @@ _KINDS = [
     ("webp", "RGB"), ("webp", "RGBA"), ("tif", "RGB"), ("bmp", "RGB"),
 ]  # fmt: skip
 _PILLOW = {"jpg": "JPEG", "tif": "TIFF"}
-Part = Literal["kills", "throughput", "workers", "memory", "cost"]
+Part = Literal["kills", "throughput", "workers", "memory", "cost", "batch"]
 
 
 class GalleryReport(Record):
@@ -56,7 +57,9 @@ class GalleryReport(Record):
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the subcommand `gallery`."""
-    parser = subparsers.add_parser("gallery", help="kills survived, throughput, workers and memory of galleries")
+    parser = subparsers.add_parser(
+        "gallery", help="kills survived, throughput, workers, memory, cost and batches of galleries"
+    )
     parser.add_argument("part", choices=get_args(Part))
     parser.add_argument("--pictures", type=int, nargs="+", default=[1000], help="several only for memory")
     parser.add_argument("--sides", type=int, nargs=2, default=(24, 72), help="least and largest width and height")
@@ -77,6 +80,7 @@ def run(options: argparse.Namespace) -> int:
         "workers": _workers,
         "memory": _memory,
         "cost": _cost,
+        "batch": lambda *_: (measure_batches(), True),
     }
     with tempfile.TemporaryDirectory() as folder:
         figures, kept = parts[options.part](options, Path(folder))
