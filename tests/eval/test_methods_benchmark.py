@@ -26,7 +26,8 @@ def test_rows_are_measured_once_and_tabulated(tmp_path, monkeypatch):
     assert set(first["rows"]) == {"noise on artist/one", "advdm on artist/one"}
     row = first["rows"]["advdm on artist/one"]
     assert row["lpips"] <= 0.015
-    assert {"pull_noise", "denoising_change_noise", "text_shift_noise", "seen_shift_noise"} <= set(row)
+    shifts = {"text_shift_noise", "prompt_shift_noise", "seen_shift_noise"}
+    assert {"pull_noise", "denoising_change_noise", *shifts} <= set(row)
     assert main([*command, "--methods", "noise", "advdm"]) == 0
     assert json.loads(out.read_text())["provenance"] == first["provenance"]  # nothing was done again
     assert main([*command[:-3], "3", *command[-2:], "--methods", "noise"]) == 0

@@ -22,7 +22,7 @@ from cloak.device import peak_memory
 from cloak.effect import Comparison, noise_like
 from cloak.image import read_picture
 from cloak.methods import METHODS
-from cloak.objectives import Denoising, FixedDraws, TextContrast
+from cloak.objectives import Denoising, FixedDraws, PromptContrast, TextContrast
 from cloak.perceptual import lpips
 from cloak.surrogates import Surrogate, load_surrogate
 from cloak.targets import Target, choose_target
@@ -185,6 +185,9 @@ def _row(surrogate: Surrogate, x: Tensor, cloaked: Tensor, target: Target) -> di
         error = Denoising(surrogate, x, prompt=own, draws=FixedDraws(_LEVELS))
         before, after, control = (-float(error(picture)) for picture in (x, cloaked, noise))
         row |= {"denoising_change": after / before - 1, "denoising_change_noise": control / before - 1}
+        prompts = PromptContrast(surrogate, x, target=target, draws=FixedDraws(_LEVELS))
+        before, after, control = (float(prompts(picture)) for picture in (x, cloaked, noise))
+        row |= {"prompt_shift": before - after, "prompt_shift_noise": before - control}
     if surrogate.capabilities >= TextContrast.requires:
         contrast = TextContrast(surrogate, x, target=target)
         before, after, control = (float(contrast(picture)) for picture in (x, cloaked, noise))

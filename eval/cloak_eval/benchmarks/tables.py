@@ -121,11 +121,13 @@ def recipes_table(result: MethodsResult) -> str:
 
 def methods_table(result: MethodsResult) -> str:
     """Medians by method; behind each figure, in brackets, that of noise with the same LPIPS."""
-    heads = ["method", "LPIPS", "seen shift", "pull", "denoising loss", "text shift", "seconds", "memory"]
+    heads = ["method", "LPIPS", "seen shift", "pull", "denoising loss", "text shift", "prompt shift, 1e-3"]
+    heads += ["seconds", "memory"]
     lines = [_line(heads), _rule(len(heads))]
     for name, row in result.summary.items():
         pairs = [_pair(row, "seen_shift", "{:.4f}"), _pair(row, "pull", "{:.3f}")]
         pairs += [_pair(row, "denoising_change", "{:+.1%}"), _pair(row, "text_shift", "{:+.3f}")]
+        pairs += [_pair({key: 1000 * value for key, value in row.items()}, "prompt_shift", "{:+.2f}")]
         cost = [f"{row['seconds']:.1f}", f"{row['peak_memory_bytes'] / 1e9:.2f} GB"]
         lines.append(_line([f"`{name}`", f"{row['lpips']:.4f}", *pairs, *cost]))
     return "\n".join(lines)
