@@ -27,7 +27,7 @@ def test_independent_shifts_lose_the_square_root():
     assert found["shift"] == pytest.approx(1, abs=0.02)
 
 
-def test_every_direction_stands_beside_noise(tmp_path):
+def test_every_direction_stands_beside_noise(tmp_path, capsys):
     model = write_toy_pipeline(tmp_path / "toy", "miniature")
     (tmp_path / "art" / "artist").mkdir(parents=True)
     for seed in range(3):
@@ -48,3 +48,5 @@ def test_every_direction_stands_beside_noise(tmp_path):
     targets = [row["targets"] for row in found["rows"] if row["direction"] in ("one", "mixed")]
     assert targets == [["wash"] * 3, ["waves"] * 3, ["wash", "waves", "wash"], ["waves", "wash", "waves"]]
     assert len(found["auto"]["artist"]) == 3
+    assert main(["tables", str(out)]) == 0
+    assert f"| glaze, one | {one['style']['kept']:.2f} | " in capsys.readouterr().out

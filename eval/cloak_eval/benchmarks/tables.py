@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cloak.methods import METHODS
+from cloak_eval.benchmarks.coherence import CoherenceResult
 from cloak_eval.benchmarks.effect import EffectResult
 from cloak_eval.benchmarks.judge import JudgeResult
 from cloak_eval.benchmarks.methods import MethodsResult
@@ -15,6 +16,7 @@ from cloak_eval.benchmarks.speed import SpeedReport
 
 __all__ = [
     "add_parser",
+    "coherence_table",
     "confusion_table",
     "effect_by_picture",
     "effect_summary",
@@ -39,7 +41,7 @@ _Effect = dict[str, Any]
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand `tables`."""
     parser = subparsers.add_parser("tables", help="print result files as the tables of README and docs")
-    parser.add_argument("files", type=Path, nargs="+", help="effect-*.json, methods-*.json, judge.json and speed.json")
+    parser.add_argument("files", type=Path, nargs="+", help="effect-*, methods-*, judge, coherence and speed.json")
     parser.set_defaults(run=run)
 
 
@@ -62,6 +64,9 @@ def _tables(file: Path) -> Iterator[str]:
         judge = JudgeResult.model_validate_json(file.read_bytes())
         yield judge_table(judge)
         yield from (confusion_table(row.report) for row in judge.rows if row.seed == judge.rows[0].seed)
+        return
+    if file.name.startswith("coherence"):
+        yield coherence_table(CoherenceResult.model_validate_json(file.read_bytes()))
         return
     result = EffectResult.model_validate_json(file.read_bytes())
     yield effect_summary(result)
@@ -130,6 +135,17 @@ def methods_table(result: MethodsResult) -> str:
         pairs += [_pair({key: 1000 * value for key, value in row.items()}, "prompt_shift", "{:+.2f}")]
         cost = [f"{row['seconds']:.1f}", f"{row['peak_memory_bytes'] / 1e9:.2f} GB"]
         lines.append(_line([f"`{name}`", f"{row['lpips']:.4f}", *pairs, *cost]))
+    return "\n".join(lines)
+
+
+def coherence_table(result: CoherenceResult) -> str:
+    """What is left in a portfolio's average, by method and direction, in each space."""
+    spaces = [name for name in next(iter(result.summary.values())) if name != "visible"]
+    heads = ["method, direction", *(f"{space}: {figure}" for space in spaces for figure in ("kept", "average"))]
+    lines = [_line(heads), _rule(len(heads))]
+    for name, row in result.summary.items():
+        cells = [cell for space in spaces for cell in (f"{row[space]['kept']:.2f}", f"{row[space]['average']:.3f}")]
+        lines.append(_line([name, *cells]))
     return "\n".join(lines)
 
 
