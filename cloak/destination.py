@@ -1,14 +1,15 @@
 """Where a protected picture and its certificate go."""
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import TypeVar
 
 from cloak.errors import OutputError
-from cloak.image import write_file
 from cloak.types import FormatChoice
 
-__all__ = ["Destination", "plan_output"]
+__all__ = ["Destination", "certificate_path", "plan_output"]
 
+AnyPath = TypeVar("AnyPath", bound=PurePath)
 _EXTENSIONS = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "tiff": ".tif", "avif": ".avif", "bmp": ".bmp"}
 
 
@@ -21,9 +22,14 @@ def plan_output(source: Path, output: Path | None, format: FormatChoice) -> Path
     return output / name if output.is_dir() else output
 
 
+def certificate_path(picture: AnyPath) -> AnyPath:
+    """Where the certificate of a protected picture lies: beside it, with the ending .json."""
+    return picture.with_suffix(".json")
+
+
 @dataclass(frozen=True)
 class Destination:
-    """A file for the picture, and one with the ending .json beside it for the certificate.
+    """A file for the picture, and one beside it for the certificate.
 
     Args:
         path: of the picture.
@@ -36,7 +42,7 @@ class Destination:
     @property
     def certificate(self) -> Path:
         """Where the certificate goes."""
-        return self.path.with_suffix(".json")
+        return certificate_path(self.path)
 
     def check(self, source: Path | None) -> None:
         """Refuse before any computing what could not be written after it.
@@ -56,5 +62,7 @@ class Destination:
 
     def write(self, data: bytes, certificate: str) -> None:
         """The picture first, then its certificate, each whole or not at all."""
+        from cloak.image import write_file  # brings torch, which the command line does without until it computes
+
         write_file(data, self.path, overwrite=self.overwrite)
         write_file(certificate.encode(), self.certificate, overwrite=True)

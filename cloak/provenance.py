@@ -17,6 +17,7 @@ import numpy as np
 
 from cloak import __version__
 from cloak.certificate import Certificate, Signature
+from cloak.destination import certificate_path
 from cloak.errors import InputError, MissingExtraError, OutputError, UsageError
 from cloak.image import PictureDocument, read_picture, write_file
 
@@ -186,7 +187,7 @@ def sign_file(source: Path, destination: Path, signer: Signer) -> Credentials:
     signed = sign(data, signer, name=source.name)
     write_file(signed, destination, overwrite=True)
     if certificate is not None:
-        beside = destination.with_suffix(".json")
+        beside = certificate_path(destination)
         write_file(_updated(certificate, signed, destination.name, signer), beside, overwrite=True)
     credentials = read_credentials(signed)
     assert credentials is not None  # `sign` has read it back
@@ -196,7 +197,7 @@ def sign_file(source: Path, destination: Path, signer: Signer) -> Credentials:
 def matching_certificate(picture: Path, data: bytes) -> Certificate | None:
     """The certificate beside a picture, if there is one and it is about these bytes."""
     try:
-        certificate = Certificate.model_validate_json(picture.with_suffix(".json").read_bytes())
+        certificate = Certificate.model_validate_json(certificate_path(picture).read_bytes())
     except (OSError, ValueError):
         return None
     return certificate if certificate.output.sha256 == hashlib.sha256(data).hexdigest() else None

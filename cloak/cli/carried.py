@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from cloak.cli import engine
-from cloak.cli.jobs import certificate_path
+from cloak.destination import certificate_path
 
 __all__ = ["carried_by"]
 

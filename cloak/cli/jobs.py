@@ -14,10 +14,11 @@ from PIL import Image
 from cloak.cli import engine
 from cloak.cli.streams import STANDARD_STREAM, display_name, read_stdin
 from cloak.config import ProtectConfig
+from cloak.destination import certificate_path
 from cloak.errors import CloakError, InputError, OutputError, UsageError
 from cloak.types import FormatChoice
 
-__all__ = ["Destination", "Job", "certificate_path", "plan_jobs"]
+__all__ = ["Destination", "Job", "plan_jobs"]
 
 _FORMATS: dict[str, FormatChoice] = {
     ".png": "png",
@@ -82,11 +83,6 @@ def plan_jobs(
     settings = _with_format(settings, destination.file, names)
     jobs = [_job(name, destination, settings) for name in names]
     return _refuse_clashes([_refuse_existing(job, overwrite) for job in jobs]), settings
-
-
-def certificate_path(output: Path) -> Path:
-    """Where the certificate of a written picture lies."""
-    return output.with_suffix(".json")
 
 
 def _expand(inputs: Sequence[str]) -> list[str]:

@@ -9,8 +9,8 @@ from cyclopts import Parameter
 from cloak.cli import engine
 from cloak.cli.console import say
 from cloak.cli.failures import explain
-from cloak.cli.jobs import certificate_path
 from cloak.cli.outcome import Outcome, exit_code, print_json
+from cloak.destination import certificate_path
 from cloak.errors import CloakError, OutputError, UsageError
 
 __all__ = ["sign"]

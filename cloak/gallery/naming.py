@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from cloak.destination import plan_output
+from cloak.destination import certificate_path, plan_output
 from cloak.types import FormatChoice
 
 __all__ = ["certificate_name", "folded", "result_names"]
@@ -43,7 +43,7 @@ def _shortened(stem: str, longest: int) -> str:
 
 def certificate_name(output: str) -> str:
     """Where the certificate of a result lies, beside it."""
-    return str(PurePosixPath(output).with_suffix(".json"))
+    return str(certificate_path(PurePosixPath(output)))
 
 
 def folded(name: str) -> str:

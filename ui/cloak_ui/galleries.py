@@ -11,7 +11,6 @@ visitors would have to be reported as lost, which counts as an attempt.
 """
 
 import json
-import os
 import secrets
 import shutil
 import threading
@@ -26,6 +25,7 @@ from pydantic import BaseModel, Field
 from cloak.config import ProtectConfig
 from cloak.errors import InputError
 from cloak.gallery.naming import certificate_name, folded, result_names
+from cloak.image import write_file
 from cloak_ui.jobs import BusyError, Desk, Job, safe_name
 from cloak_ui.limits import Limits
 from cloak_ui.tasks import ProtectTask
@@ -195,21 +195,14 @@ class Galleries:
         output = next(each for each in names if folded(certificate_name(each)) not in taken)
         place = self.place(gallery) / "cloaked"
         (place / output).parent.mkdir(parents=True, exist_ok=True)
-        _write_whole(place / output, job.files["picture"].read_bytes())
+        write_file(job.files["picture"].read_bytes(), place / output, overwrite=True)
         read = json.loads(job.files["certificate"].read_text(encoding="utf-8"))
         read["output"]["name"] = PurePosixPath(output).name
-        _write_whole(place / certificate_name(output), json.dumps(read, indent=1).encode())
+        write_file(json.dumps(read, indent=1).encode(), place / certificate_name(output), overwrite=True)
         return Picture(state="done", output=output, certificate=read)
 
     def _write(self, gallery: Gallery) -> None:
-        _write_whole(self.place(gallery) / _JOURNAL, gallery.model_dump_json().encode())
-
-
-def _write_whole(target: Path, data: bytes) -> None:
-    """All of it or nothing."""
-    temporary = target.with_name(f".{target.name}.part")
-    temporary.write_bytes(data)
-    os.replace(temporary, target)
+        write_file(gallery.model_dump_json().encode(), self.place(gallery) / _JOURNAL, overwrite=True)
 
 
 def _stored(folder: Path, limits: Limits) -> Iterator[Gallery]:
