@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import platform
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,7 +11,7 @@ from kornia.metrics import ssim
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from cloak.budgets.perceptual import delta_e_percentile
+from cloak.budgets import Visibility, visibility_from
 from cloak.config import ProtectConfig
 from cloak.effect import Comparison, ModelEffect
 from cloak.errors import UsageError
@@ -180,24 +181,28 @@ def document_facts(document: PictureDocument, size: int | None) -> FileFacts:
     )
 
 
-def measure_visibility(x: Tensor, y: Tensor, *, vgg: bool = True) -> VisibilityFigures:
+def measure_visibility(
+    x: Tensor, y: Tensor, *, vgg: bool = True, measure: Callable[[Tensor], Visibility] | None = None
+) -> VisibilityFigures:
     """Compare two pictures (1, 3, H, W) in [0, 1]; memory stays bounded for large ones.
 
     Args:
         x: original.
         y: cloaked.
         vgg: whether to add the slower VGG16 distance.
+        measure: what `visibility_from(x, lpips("alex"))` gave, where it has been made already.
     """
     metric = lpips("alex")
+    found = (measure or visibility_from(x, metric))(y)
     squared, structure = _in_bands(x, y)
     standard = standard_lpips("alex")
     return VisibilityFigures(
-        max_change=255 * float((y - x).abs().max()),
+        max_change=255 * found.linf,
         mean_change=255 * float((y - x).abs().mean()),
         psnr=None if squared == 0 else -10 * float(torch.log10(torch.tensor(squared))),
         ssim=min(1.0, structure),  # rounding can exceed it a little
-        delta_e_p95=delta_e_percentile(x, y),
-        lpips=metric.measure(x, y),
+        delta_e_p95=found.delta_e,
+        lpips=found.lpips,
         lpips_backbone=metric.name,
         lpips_standard=None if standard is None else standard.measure(x, y),
         lpips_vgg=_small_distance(x, y) if vgg else None,

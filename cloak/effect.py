@@ -116,7 +116,7 @@ class Comparison:
             surrogate: the model.
             target: style that the picture was pushed towards, if any.
             battery: how much of what remains after processing is measured, which takes most of the time: all, what
-                the web does to every picture ("short": JPEG, half size, blur), or nothing.
+                the web does to every picture ("short": JPEG), or nothing.
         """
         decodes = "decode" in surrogate.capabilities
         with surrogate.computing_in(
@@ -287,4 +287,4 @@ BATTERY: dict[str, Callable[[Tensor], Tensor]] = {
     "resize to 7/8": lambda x: for_models(resized(x, 7 / 8)),
 }
 """What the certificate applies to a cloaked picture; the autoencoder's own round trip is added per model."""
-_SHORT = frozenset({"jpeg 75", "half size and back", "blur sigma 1"})
+_SHORT = frozenset({"jpeg 75"})

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from cloak import __version__
 from cloak.attacks import PGD
-from cloak.budgets import STRENGTHS, PerceptualBudget, StrengthLevel, Visibility, fit_scale, uniform_level
+from cloak.budgets import STRENGTHS, StrengthLevel, Visibility, fit_scale, uniform_level, visibility_from
 from cloak.certificate import (
     Certificate,
     VisibilityFigures,
@@ -204,10 +204,13 @@ class _Run:
         del loss  # and with it what the models need of the original
         release_memory()
         yield self._step("fit", message="fitting to the visibility cap")
-        data, shown = self._fit(scene, change)
+        measure = visibility_from(scene.shown, lpips("alex"))
+        data, shown = self._fit(scene, change, measure)
         release_memory()
         yield self._step("verify", message="measuring the written file")
-        result = self._certified(scene, data, shown, target)
+        visibility = measure_visibility(scene.shown, shown, vgg=self.effort.thorough, measure=measure)
+        del measure  # and with it what the metric needs of the original
+        result = self._certified(scene, data, shown, visibility, target)
         yield self._step("write", message="writing")
         yield self._step("done", result=self._write(result))
 
@@ -284,12 +287,10 @@ class _Run:
                 x - scene.working,
             )
 
-    def _fit(self, scene: Scene, change: Tensor) -> tuple[bytes, Tensor]:
+    def _fit(self, scene: Scene, change: Tensor, measure: Measure) -> tuple[bytes, Tensor]:
         """File contents at the largest scale of the change at which the stored picture is within the cap."""
         config = self.config
         change = scene.enlarged(change)
-        budget = PerceptualBudget(self.level.caps, metric=lpips("alex"))
-        measure = budget.measure_from(scene.shown)
         for quality in self._qualities(scene):
             encode = scene.encoder(
                 choice=config.format, metadata=config.metadata, notice=config.notice, quality=quality
@@ -317,8 +318,9 @@ class _Run:
             return [self.config.quality]
         return [None, 96, 98, 100]
 
-    def _certified(self, scene: Scene, data: bytes, shown: Tensor, target: Target | None) -> Result:
-        visibility = measure_visibility(scene.shown, shown, vgg=self.effort.thorough)
+    def _certified(
+        self, scene: Scene, data: bytes, shown: Tensor, visibility: VisibilityFigures, target: Target | None
+    ) -> Result:
         comparison = Comparison(
             scene.shown, shown, metric=lpips("alex"), side=self._trained_side(), own_size=self.effort.thorough
         )

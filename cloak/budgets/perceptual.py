@@ -11,7 +11,7 @@ from torch import Tensor
 from cloak.budgets.base import Budget, Realise
 from cloak.perceptual import LPIPS, delta_e_2000
 
-__all__ = ["PerceptualBudget", "Visibility", "fit_scale", "round_to_8_bits"]
+__all__ = ["PerceptualBudget", "Visibility", "fit_scale", "round_to_8_bits", "visibility_from"]
 
 _ROWS = 512  # colour differences are computed in bands of this many rows, so that memory stays bounded
 _EXPONENT = 0.6  # a change's scale goes with about this power of its visibility
@@ -41,6 +41,17 @@ class Visibility:
         return max(self.lpips / caps.lpips, self.delta_e / caps.delta_e, self.linf / caps.linf)
 
 
+def visibility_from(x0: Tensor, metric: LPIPS) -> Callable[[Tensor], Visibility]:
+    """A function that measures pictures against `x0`, (1, 3, H, W) both, reusing what can be computed once."""
+    distance = metric.from_original(x0)
+
+    def measure(x: Tensor) -> Visibility:
+        linf = float((x - x0).abs_().max())
+        return Visibility(lpips=distance(x), delta_e=delta_e_percentile(x0, x), linf=linf)
+
+    return measure
+
+
 class PerceptualBudget(Budget):
     """All of LPIPS, CIEDE2000 (95th percentile) and L-infinity at most their caps.
 
@@ -55,24 +66,17 @@ class PerceptualBudget(Budget):
     def __init__(self, caps: Visibility, *, metric: LPIPS, realise: Realise = round_to_8_bits) -> None:
         self.caps, self.metric, self.realise = caps, metric, realise
 
-    def measure_from(self, x0: Tensor) -> Callable[[Tensor], Visibility]:
-        """A function that measures pictures (1, 3, H, W) against `x0`, reusing what can be computed once."""
-        distance = self.metric.from_original(x0)
-
-        def measure(x: Tensor) -> Visibility:
-            linf = float((x - x0).abs_().max())
-            return Visibility(lpips=distance(x), delta_e=delta_e_percentile(x0, x), linf=linf)
-
-        return measure
-
     def distance(self, x0: Tensor, x: Tensor) -> Tensor:
-        rows = [self.measure_from(a[None])(b[None]).share_of(self.caps) for a, b in zip(x0, x, strict=True)]
+        rows = [
+            visibility_from(a[None], self.metric)(b[None]).share_of(self.caps) for a, b in zip(x0, x, strict=True)
+        ]
         return torch.tensor(rows, device=x.device)
 
     def project(self, x: Tensor, x0: Tensor) -> Tensor:
         fitted = []
         for before, after in zip(x0, x, strict=True):
-            share = functools.partial(self._share, self.measure_from(before[None]), before[None], after[None])
+            measure = visibility_from(before[None], self.metric)
+            share = functools.partial(self._share, measure, before[None], after[None])
             fitted.append((before + fit_scale(share) * (after - before)).clamp(0, 1))
         return torch.stack(fitted)
 

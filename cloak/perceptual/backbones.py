@@ -83,6 +83,39 @@ class _BlurDown(nn.Module):
         return F.conv2d(padded, self.kernel.expand(channels, 1, 3, 3), stride=2, groups=channels)
 
 
+class _BlurredConvolution(nn.Module):
+    """A convolution of stride 1 and the blur behind it as one convolution of stride 2, a third of the work.
+
+    The blur reflects the convolution's output at the borders, so the outermost rows and columns are computed one
+    after the other.
+    """
+
+    def __init__(self, convolution: nn.Conv2d) -> None:
+        super().__init__()
+        self.convolution, self.blur = convolution, _BlurDown()
+        weight, size, padding = convolution.weight.detach(), convolution.kernel_size[0], int(convolution.padding[0])
+        self.merged = nn.Conv2d(weight.shape[1], weight.shape[0], size + 2, padding=padding, stride=2)
+        spread = F.conv2d(weight.flatten(0, 1)[:, None], self.blur.kernel, padding=2)  # symmetric: no flip needed
+        self.merged.load_state_dict({"weight": spread.view_as(self.merged.weight), "bias": convolution.bias})
+        self._padding, self._reach = padding, size - 1 - padding
+
+    def forward(self, x: Tensor) -> Tensor:
+        inner = self.merged(x)
+        left, right = (self._edge(x, -1, at_end)[..., 1:-1, :] for at_end in (False, True))
+        top, bottom = (self._edge(x, -2, at_end) for at_end in (False, True))
+        return torch.cat([top, torch.cat([left, inner, right], -1), bottom], -2)
+
+    def _edge(self, x: Tensor, dim: int, at_end: bool) -> Tensor:
+        """The first or last row or column of the output, from as much of the input as it depends on."""
+        length = x.shape[dim]
+        rows = 4 - (length + self._padding - self._reach) % 2  # 3 or 4 of the convolution: the blur's phase must agree
+        rows, taken = (rows, rows + self._reach) if at_end else (3, 3 + self._reach)
+        part = self.convolution(x.narrow(dim, length - taken if at_end else 0, taken))
+        near = part.narrow(dim, self._padding if at_end else 0, rows)  # the rest saw zeros instead of the picture
+        out: Tensor = self.blur(near)
+        return out.narrow(dim, out.shape[dim] - 1 if at_end else 0, 1)
+
+
 class Backbone(nn.Module):
     """A feature network with taps.
 
@@ -113,6 +146,8 @@ class Backbone(nn.Module):
             elif token[0] == "c":
                 stages[-1].append(_convolution(weights[count], biases[count], token))
                 count += 1
+            elif token == "b" and stages[-1] and isinstance(stages[-1][-1], nn.Conv2d):
+                stages[-1].append(_BlurredConvolution(stages[-1].pop()))
             else:
                 stages[-1].append(_plain_layer(token))
         self.stages = nn.ModuleList(nn.Sequential(*stage) for stage in stages if stage)

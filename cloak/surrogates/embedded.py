@@ -111,7 +111,7 @@ def _build(kind: Any, path: Path) -> Any:
             module = kind(**architecture)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ModelError(f"{path} does not say in its metadata how it is built ({error}).") from error
-    return _fill(module.to_empty(device="cpu"), path)
+    return _fill(module, path)
 
 
 def _fill(module: nn.Module, path: Path, rename: Callable[[str], str | None] = str) -> nn.Module:
@@ -119,7 +119,8 @@ def _fill(module: nn.Module, path: Path, rename: Callable[[str], str | None] = s
     read_header(path)
     try:
         named = {rename(name): tensor.float() for name, tensor in load_file(path).items()}
-        module.load_state_dict({name: tensor for name, tensor in named.items() if name is not None})
+        own = {name: tensor for name, tensor in named.items() if name is not None}
+        module.load_state_dict(own, assign=True)  # the module's own tensors may be empty
     except (SafetensorError, OSError, RuntimeError, ValueError) as error:
         raise ModelError(f"{path} does not hold the weights of a {type(module).__name__}.") from error
     return module

@@ -3,6 +3,7 @@ import sys
 
 import pytest
 import torch
+from torch import nn
 
 from cloak.errors import MissingExtraError, ModelError
 from cloak.perceptual import backbones, lpips, standard, standard_lpips, style_statistics
@@ -181,6 +182,14 @@ def test_every_backbone_has_five_taps_on_any_size(name):
         assert heights == [15, 7, 3, 3, 3]
     if name == "standard-vgg":
         assert heights == [64, 32, 16, 8, 4]
+
+
+@pytest.mark.parametrize("size", [(64, 65), (65, 64), (67, 90), (16, 15)])
+def test_a_convolution_merged_with_its_blur_gives_the_same(size):
+    torch.manual_seed(0)
+    convolution, blur = nn.Conv2d(3, 8, 11, padding=2), backbones._BlurDown()
+    x = torch.rand(2, 3, *size)
+    torch.testing.assert_close(backbones._BlurredConvolution(convolution)(x), blur(convolution(x)))
 
 
 def test_style_statistics_ignore_where_things_are():
