@@ -1,5 +1,5 @@
-// What gradio's widgets lack for people who use a keyboard or a screen reader: names of pictures, arrow keys on the
-// slider and between radio buttons.
+// What gradio's widgets lack for people who use a keyboard or a screen reader: names of pictures, roles, arrow keys on
+// the slider and between radio buttons.
 (() => {
   const title = (element) => element.closest(".block")?.querySelector('[data-testid="block-label"]')?.innerText.trim();
 
@@ -47,6 +47,12 @@
   }
 
   function improve() {
+    // The symbol for more files is a button in a button; the outer one does nothing.
+    document.querySelectorAll("button.icon-button:has(button, input):not([role])").forEach((button) => {
+      button.setAttribute("role", "group");
+      button.tabIndex = -1;
+    });
+    document.querySelectorAll("div.empty[aria-label]:not([role])").forEach((box) => box.setAttribute("role", "img"));
     document.querySelectorAll("fieldset:has(input[type=radio])").forEach(unite);
     document.querySelectorAll(".image-container button:not([aria-label])").forEach(name);
     document.querySelectorAll('.image-container img:not([alt]), .image-container img[alt=""]').forEach(name);
