@@ -67,9 +67,7 @@ class PerceptualBudget(Budget):
         self.caps, self.metric, self.realise = caps, metric, realise
 
     def distance(self, x0: Tensor, x: Tensor) -> Tensor:
-        rows = [
-            visibility_from(a[None], self.metric)(b[None]).share_of(self.caps) for a, b in zip(x0, x, strict=True)
-        ]
+        rows = [visibility_from(a[None], self.metric)(b[None]).share_of(self.caps) for a, b in zip(x0, x, strict=True)]
         return torch.tensor(rows, device=x.device)
 
     def project(self, x: Tensor, x0: Tensor) -> Tensor:

@@ -11,7 +11,15 @@ from torch.nn import functional as F
 from cloak.errors import UsageError
 from cloak.surrogates import TextEmbedding
 from cloak.toy_pipelines import write_toy_pipeline
-from cloak_eval.metrics import METRICS, Evidence, StyleClassifier, bootstrap, paired_difference, train_style_classifier
+from cloak_eval.metrics import (
+    METRICS,
+    Evidence,
+    StyleClassifier,
+    bootstrap,
+    paired_difference,
+    style_features,
+    train_style_classifier,
+)
 from cloak_eval.metrics.dists import structure_and_texture
 from cloak_eval.metrics.eye import eye_of, measurable
 
@@ -86,15 +94,17 @@ def test_the_judge_knows_its_artists(judge: StyleClassifier) -> None:
     assert judge.report.accuracy >= 0.9
     assert judge.report.held_out_pictures == 12
     assert judge.report.low <= judge.report.accuracy <= judge.report.high
-    assert [sum(row) for row in judge.report.confusion] == [12, 12]
+    assert [sum(row) for row in judge.report.confusions["clean"]] == [12, 12]
     with pytest.raises(UsageError, match="not trained on"):
         judge.index("dots")
 
 
-def test_round_trips_are_learnt_and_measured_apart() -> None:
+def test_views_are_learnt_and_measured_apart() -> None:
     gallery = {"stripes": list(stripes(4, 0)), "blobs": list(blobs(4, 0))}
-    report = train_style_classifier(gallery, side=SIDE, crops=1, round_trip=lambda x: x * 0.9).report
-    assert report.accuracy_round_trip is not None
+    views = {"clean": style_features, "darker": lambda x: style_features(x * 0.9)}
+    report = train_style_classifier(gallery, side=SIDE, crops=1, views=views).report
+    assert list(report.views) == list(report.confusions) == ["clean", "darker"]
+    assert report.views["clean"] == report.accuracy
 
 
 def test_one_artist_is_no_choice() -> None:

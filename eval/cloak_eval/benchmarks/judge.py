@@ -1,4 +1,4 @@
-"""How good the judge of styles is on pictures it has not seen: clean crops and what an autoencoder gives back of them.
+"""How good the judge of styles is on pictures it has not seen: clean crops, and what a model gives back of them.
 
 It is trained as `cloak eval run` trains it, and measured by cross-validation over pictures. Each seed takes other
 crops and divides the pictures otherwise.
@@ -18,17 +18,10 @@ from torch import Tensor
 from cloak.errors import UsageError
 from cloak_eval.benchmarks.results import Provenance, Record, provenance, write_json
 from cloak_eval.experiments.arms import posted
-from cloak_eval.experiments.cells import digest
+from cloak_eval.experiments.judging import train_judge
 from cloak_eval.experiments.store import Store
-from cloak_eval.metrics import style_features, train_style_classifier
 from cloak_eval.mimics import load_pipeline
-from cloak_eval.mimics.pipelines import (
-    decode_latents,
-    latent_distribution,
-    pipeline_folder,
-    pipeline_sha256,
-    resolution_of,
-)
+from cloak_eval.mimics.pipelines import pipeline_folder, pipeline_sha256, resolution_of
 from cloak_eval.mimics.training_set import opaque, picture_files
 
 __all__ = ["JudgeResult", "JudgeRow", "add_parser", "run"]
@@ -46,7 +39,7 @@ class JudgeResult(Record):
     """Means over the seeds by gallery, and what they come from."""
 
     summary: dict[str, dict[str, float]]
-    model: str = Field(description="Whose autoencoder made the round trips.")
+    model: str = Field(description="Whose mimics are judged.")
     model_sha256: str
     side: int = Field(description="Of the crops, pixels.")
     crops: int = Field(description="Of each picture.")
@@ -59,7 +52,7 @@ def add_parser(subparsers: Any) -> None:
     """The subcommand `judge`."""
     parser = subparsers.add_parser("judge", help="accuracy of the style classifier", description=__doc__)
     parser.add_argument("--art", type=Path, nargs="+", required=True, help="folders of artists' folders; see --out")
-    parser.add_argument("--model", default="miniature", help="whose autoencoder makes the round trips")
+    parser.add_argument("--model", default="miniature", help="whose mimics are judged")
     parser.add_argument("--crops", type=int, default=4, help="of each picture")
     parser.add_argument("--posted-side", type=int, default=256, help="short side that pictures are reduced to")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
@@ -77,23 +70,11 @@ def run(options: argparse.Namespace) -> None:
     """Train and measure the judge on the first folder and on all together, for every seed."""
     pipe, folder = load_pipeline(options.model), pipeline_folder(options.model)
     weights, store = pipeline_sha256(folder), Store(options.work)
-
-    def round_trip(crops: Tensor) -> Tensor:
-        key = digest("round trip", weights, str(tuple(crops.shape)), crops.numpy().tobytes())
-        return store.get(key, lambda: [decode_latents(pipe, latent_distribution(pipe, crops)[0])])[0]
-
     rows = []
     for art in ([options.art[0]], options.art)[: len(options.art)]:
         gallery = _gallery(art, options.posted_side)
         for seed in options.seeds:
-            judge = train_style_classifier(
-                gallery,
-                round_trip=round_trip,
-                side=resolution_of(pipe),
-                crops=options.crops,
-                seed=seed,
-                describe=lambda x: store.features(x, style_features),
-            )
+            judge = train_judge(gallery, pipe, store, weights=weights, crops=options.crops, seed=seed)
             name = "+".join(path.resolve().name for path in art)
             rows.append(JudgeRow(gallery=name, seed=seed, report=dict(vars(judge.report))))
     result = JudgeResult(
@@ -127,9 +108,8 @@ def _summary(rows: Sequence[JudgeRow]) -> dict[str, dict[str, float]]:
         summary[gallery] = {
             "artists": len(artists),
             "chance": 1 / len(artists),
-            "clean": statistics.mean(clean),
             "clean_lowest": min(clean),
-            "round_trip": statistics.mean(report["accuracy_round_trip"] for report in reports),
+            **{name: statistics.mean(report["views"][name] for report in reports) for name in reports[0]["views"]},
             **{name: statistics.mean(report["by_artist"][name] for report in reports) for name in artists},
         }
     return summary

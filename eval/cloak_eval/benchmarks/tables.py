@@ -151,7 +151,7 @@ def coherence_table(result: CoherenceResult) -> str:
 
 def judge_table(result: JudgeResult) -> str:
     """Accuracy by gallery and seed; brackets hold the 95 % interval over pictures."""
-    heads = ["artists", "seed", "pictures", "crops", "by chance", "clean crops", "after the autoencoder"]
+    heads = ["artists", "seed", "pictures", "crops", "by chance", *result.rows[0].report["views"]]
     lines = [_line(heads), _rule(len(heads))]
     for row in result.rows:
         report = row.report
@@ -161,18 +161,19 @@ def judge_table(result: JudgeResult) -> str:
         clean = "{:.1f} % ({:.1f} to {:.1f})".format(*shares)
         names = f"{len(report['by_artist'])} ({row.gallery})"
         counts = [str(row.seed), str(report["held_out_pictures"]), str(report["crops"])]
-        lines.append(_line([names, *counts, f"{chance:.0f} %", clean, f"{100 * report['accuracy_round_trip']:.1f} %"]))
+        others = [f"{100 * share:.1f} %" for name, share in report["views"].items() if name != "clean"]
+        lines.append(_line([names, *counts, f"{chance:.0f} %", clean, *others]))
     return "\n".join(lines)
 
 
 def confusion_table(report: dict[str, Any]) -> str:
-    """Clean crops by true artist (lines) and answer (columns), and how many are right, also after a round trip."""
+    """Clean crops by true artist (lines) and answer (columns), and how many are right in each view."""
     artists = list(report["by_artist"])
-    heads = ["clean crops of", *(f"called {name}" for name in artists), "right", "right after the autoencoder"]
+    heads = ["clean crops of", *(f"called {name}" for name in artists), *(f"right, {name}" for name in report["views"])]
     lines = [_line(heads), _rule(len(heads))]
-    for at, (name, counts) in enumerate(zip(artists, report["confusion"], strict=True)):
-        returned = report["confusion_round_trip"][at]
-        shares = [f"{100 * report['by_artist'][name]:.0f} %", f"{100 * returned[at] / sum(returned):.0f} %"]
+    for at, (name, counts) in enumerate(zip(artists, report["confusions"]["clean"], strict=True)):
+        rows = [counted[at] for counted in report["confusions"].values()]
+        shares = [f"{100 * row[at] / sum(row):.0f} %" for row in rows]
         lines.append(_line([name, *map(str, counts), *shares]))
     return "\n".join(lines)
 

@@ -12,7 +12,7 @@ from cloak_eval.countermeasures.base import COUNTERMEASURES, Countermeasure
 from cloak_eval.mimics.denoising import schedule_of
 from cloak_eval.mimics.pipelines import embed_prompts, predict
 
-__all__ = ["DiffPure", "GridPure", "Impress", "RoundTrip"]
+__all__ = ["DiffPure", "GridPure", "Impress", "RoundTrip", "denoised"]
 
 _LONGEST = 512  # pixels, short side that whole pictures are reduced to before a denoiser sees them
 
@@ -35,18 +35,21 @@ def _decode(pipe: Any, latent: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _denoised(
+def denoised(
     pipe: Any, latent: Tensor, start: float, generator: torch.Generator, prompt: str = "", steps: int = 8
 ) -> Tensor:
-    """Noise up to a share `start` of the noise levels, then DDIM (arXiv 2010.02502, eq. 12) without chance."""
-    schedule, text = schedule_of(pipe), embed_prompts(pipe, [prompt])
+    """Scaled latents (B, C, h, w) with noise up to a share `start` of the noise levels, and without it again.
+
+    By DDIM (arXiv 2010.02502, eq. 12) without chance.
+    """
+    schedule, text = schedule_of(pipe), embed_prompts(pipe, [prompt] * len(latent))
     times = torch.linspace(start * (schedule.timesteps - 1), 0, steps + 1).round().long()
     noise = torch.randn(latent.shape, generator=generator).to(latent.device)
     z = schedule.add(latent, noise, times[:1])
     for now, following in pairwise(times):
         if now == following:
             continue
-        t = now[None].to(latent.device)
+        t = now.expand(len(latent)).to(latent.device)
         seen = schedule.noise_in(predict(pipe, z.to(pipe.unet.dtype), t, text).float(), z, t)
         kept = schedule.kept[now].to(latent.device)
         clean = (z - (1 - kept).sqrt() * seen) / kept.sqrt()
@@ -78,7 +81,7 @@ class DiffPure(Countermeasure):
     @torch.no_grad()
     def treat(self, picture: Tensor, pipe: Any, generator: torch.Generator) -> Tensor:
         latent = _encode(pipe, _sized(picture))
-        return _decode(pipe, _denoised(pipe, latent, self.start, generator, self.prompt))
+        return _decode(pipe, denoised(pipe, latent, self.start, generator, self.prompt))
 
 
 class _Redraw(DiffPure):
@@ -141,7 +144,7 @@ class GridPure(Countermeasure):
             for top in _starts(x.shape[-2], self.tile, self.stride):
                 for left in _starts(x.shape[-1], self.tile, self.stride):
                     place = (..., slice(top, top + self.tile), slice(left, left + self.tile))
-                    latent = _denoised(pipe, _encode(pipe, x[place]), 0.01, generator, steps=1)
+                    latent = denoised(pipe, _encode(pipe, x[place]), 0.01, generator, steps=1)
                     total[place] += _decode(pipe, latent).cpu()
                     weight[place] += 1
             x = (1 - self.blend) * total / weight + self.blend * start

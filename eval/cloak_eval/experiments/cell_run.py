@@ -20,19 +20,14 @@ from cloak_eval.countermeasures import COUNTERMEASURES
 from cloak_eval.experiments.arms import Gallery, artist_folder, learnt_remover, posted, published_pictures
 from cloak_eval.experiments.cells import Cell, CellResult, MetricResult, digest
 from cloak_eval.experiments.config import Experiment
+from cloak_eval.experiments.judging import train_judge
 from cloak_eval.experiments.sheets import cell_sheet
 from cloak_eval.experiments.store import Store, as_bytes
-from cloak_eval.metrics import METRICS, Evidence, StyleClassifier, style_features, train_style_classifier
+from cloak_eval.metrics import METRICS, Evidence, StyleClassifier
 from cloak_eval.metrics.classifier import crops_of
 from cloak_eval.metrics.eye import eye_of, measurable
 from cloak_eval.mimics import MIMICS, Mimic, TrainingSet, load_pipeline
-from cloak_eval.mimics.pipelines import (
-    decode_latents,
-    latent_distribution,
-    pipeline_folder,
-    pipeline_sha256,
-    resolution_of,
-)
+from cloak_eval.mimics.pipelines import pipeline_folder, pipeline_sha256, resolution_of
 from cloak_eval.mimics.training_set import opaque, picture_files, subject_of
 from cloak_eval.removal import CloakRemover
 
@@ -212,17 +207,11 @@ class CellRun:
         return mimic.draw(pipe, name, self.experiment.subjects, seed=cell.seed)
 
     def _judge(self, pipe: Any) -> StyleClassifier:
-        """Trained on clean pictures of all artists and on how this model's autoencoder gives them back."""
         experiment = self.experiment
         names = sorted({*experiment.artists, *experiment.also_judged})
         gallery = {name: _all_pictures(self.art, name, experiment.posted_side) for name in names}
-        return train_style_classifier(
-            gallery,
-            round_trip=lambda x: decode_latents(pipe, latent_distribution(pipe, x)[0]),
-            side=resolution_of(pipe),
-            crops=experiment.judge_crops,
-            describe=lambda x: self.store.features(x, style_features),
-        )
+        weights = pipeline_sha256(pipeline_folder(experiment.model))
+        return train_judge(gallery, pipe, self.store, weights=weights, crops=experiment.judge_crops)
 
 
 def _all_pictures(art: list[Path], artist: str, side: int | None) -> list[Tensor]:

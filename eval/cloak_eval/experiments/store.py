@@ -40,11 +40,6 @@ class Store:
         kept = self.get(key, lambda: [(each * 255).round().byte() for each in compute()])
         return [each.float() / 255 for each in kept]
 
-    def features(self, pictures: Tensor, describe: Callable[[Tensor], Tensor]) -> Tensor:
-        """What `describe` makes of pictures (N, 3, H, W)."""
-        key = digest("features", str(tuple(pictures.shape)), pictures.numpy().tobytes())
-        return self.get(key, lambda: [describe(pictures)])[0]
-
 
 def as_bytes(pictures: list[Tensor]) -> str:
     """A digest of pictures."""

@@ -1,14 +1,16 @@
 """Whose style is it? A linear probe on style features, which no mimic and no cloak was trained with.
 
-It learns from all pictures of each artist, also as an autoencoder gives them back, for a mimic's drawings have gone
-through its decoder. How good it is, is measured by cross-validation: for each fold of pictures another probe is trained
-on all the others, so that no crop is judged by a probe that has seen any part of its picture.
+It learns from crops of all pictures of each artist, seen in one or more ways: clean, and as a model gives them back,
+for a mimic's drawings are in the model's hand. How good it is, is measured by cross-validation: for each fold of
+pictures another probe is trained on all the others, so that no crop is judged by a probe that has seen any part of its
+picture.
 """
 
 import hashlib
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -22,7 +24,7 @@ from cloak_eval.mimics.training_set import training_crop
 
 __all__ = ["ClassifierReport", "StyleClassifier", "crops_of", "train_style_classifier"]
 
-RoundTrip = Callable[[Tensor], Tensor]
+View = Callable[[Tensor], Tensor]
 LARGEST_CROP = 1.5
 FOLDS = 5
 
@@ -33,12 +35,11 @@ class ClassifierReport:
 
     Args:
         accuracy: share of held-out clean crops whose artist it names.
-        accuracy_round_trip: the same for crops that went through the autoencoder; None without one.
         low: 2.5th percentile of `accuracy` over bootstrapped pictures; crops of one picture are no separate evidence.
         high: 97.5th percentile.
         by_artist: accuracy on clean crops.
-        confusion: clean crops by true artist (rows) and named artist (columns), both in the order of `by_artist`.
-        confusion_round_trip: the same after the autoencoder; None without one.
+        views: accuracy on crops as they are seen in each way, "clean" among them.
+        confusions: for each view, crops by true artist (rows) and named artist (columns), in the order of `by_artist`.
         held_out_pictures: pictures they were cut from; all of them, each held out once.
         crops: clean crops.
         folds: parts that the pictures were divided into.
@@ -46,12 +47,11 @@ class ClassifierReport:
     """
 
     accuracy: float
-    accuracy_round_trip: float | None
     low: float
     high: float
     by_artist: dict[str, float]
-    confusion: list[list[int]]
-    confusion_round_trip: list[list[int]] | None
+    views: dict[str, float]
+    confusions: dict[str, list[list[int]]]
     held_out_pictures: int
     crops: int
     folds: int = FOLDS
@@ -94,21 +94,19 @@ def crops_of(pictures: Sequence[Tensor], count: int, side: int, generator: torch
 def train_style_classifier(
     gallery: Mapping[str, Sequence[Tensor]],
     *,
-    round_trip: RoundTrip | None = None,
+    views: Mapping[str, View] = MappingProxyType({"clean": style_features}),
     side: int = 128,
     crops: int = 8,
     seed: int = 0,
-    describe: Callable[[Tensor], Tensor] = style_features,
 ) -> StyleClassifier:
     """Fit the judge on clean pictures.
 
     Args:
         gallery: artist to pictures (3, H, W) in [0, 1]; at least two artists with at least four pictures each.
-        round_trip: decode(encode(x)) of the mimics' autoencoder, on (N, 3, side, side).
+        views: ways of seeing, each from crops (N, 3, side, side) to features; "clean" comes first.
         side: of the crops, pixels.
         crops: of each picture.
         seed: of the crops and of which pictures are held out together.
-        describe: gives the features of pictures; another one may keep them.
 
     Raises:
         UsageError: too few artists or pictures.
@@ -117,33 +115,19 @@ def train_style_classifier(
         sizes = {name: len(pictures) for name, pictures in gallery.items()}
         raise UsageError(f"A style classifier needs two artists with four pictures each, got {sizes}.")
     artists = sorted(gallery)
-    views = _Views()
+    seen: dict[str, list[Tensor]] = {name: [] for name in views}
+    labels, folds = [], []
     for index, artist in enumerate(artists):
         generator = torch.Generator().manual_seed(_seed_of(artist, seed))
         cut = crops_of(gallery[artist], crops, side, generator)
-        views.clean.append(describe(cut))
-        if round_trip is not None:
-            views.returned.append(describe(round_trip(cut)))
-        views.labels.append(torch.full((len(cut),), index))
+        for name, view in views.items():
+            seen[name].append(view(cut))
+        labels.append(torch.full((len(cut),), index))
         order = torch.randperm(len(gallery[artist]), generator=generator)
-        views.folds.append((order % FOLDS).repeat_interleave(crops))
-    features, labels = views.features(), torch.cat(views.labels)
-    named = _named_unseen(features, labels, torch.cat(views.folds))
-    return StyleClassifier(artists, _fit(features, labels), _report(named, labels, artists, crops))
-
-
-@dataclass(frozen=True)
-class _Views:
-    """Features of crops, clean and after the round trip, with what they show; one entry for each artist."""
-
-    clean: list[Tensor] = field(default_factory=list)
-    returned: list[Tensor] = field(default_factory=list)
-    labels: list[Tensor] = field(default_factory=list)
-    folds: list[Tensor] = field(default_factory=list)
-
-    def features(self) -> list[Tensor]:
-        """(N, D) of the clean crops and, where there was an autoencoder, of the returned ones."""
-        return [torch.cat(some) for some in (self.clean, self.returned) if some]
+        folds.append((order % FOLDS).repeat_interleave(crops))
+    features, label = [torch.cat(some) for some in seen.values()], torch.cat(labels)
+    named = dict(zip(views, _named_unseen(features, label, torch.cat(folds)), strict=True))
+    return StyleClassifier(artists, _fit(features, label), _report(named, label, artists, crops))
 
 
 def _seed_of(artist: str, seed: int) -> int:
@@ -174,18 +158,18 @@ def _named_unseen(features: Sequence[Tensor], labels: Tensor, folds: Tensor) -> 
     return named
 
 
-def _report(named: Sequence[Tensor], labels: Tensor, artists: Sequence[str], crops: int) -> ClassifierReport:
-    clean, *returned = (_confusion(labels, answers, len(artists)) for answers in named)
-    pictures = (named[0] == labels).double().view(-1, crops).mean(1)
+def _report(named: Mapping[str, Tensor], labels: Tensor, artists: Sequence[str], crops: int) -> ClassifierReport:
+    confusions = {name: _confusion(labels, answers, len(artists)) for name, answers in named.items()}
+    clean = confusions["clean"]
+    pictures = (named["clean"] == labels).double().view(-1, crops).mean(1)
     accuracy = bootstrap(pictures, lambda some: float(some.mean()), resamples=1000)
     return ClassifierReport(
         accuracy=accuracy.value,
-        accuracy_round_trip=float(returned[0].trace() / returned[0].sum()) if returned else None,
         low=accuracy.low,
         high=accuracy.high,
         by_artist={artist: float(clean[at, at] / clean[at].sum()) for at, artist in enumerate(artists)},
-        confusion=clean.tolist(),
-        confusion_round_trip=returned[0].tolist() if returned else None,
+        views={name: float(counts.trace() / counts.sum()) for name, counts in confusions.items()},
+        confusions={name: counts.tolist() for name, counts in confusions.items()},
         held_out_pictures=len(pictures),
         crops=len(labels),
     )
