@@ -51,8 +51,13 @@ class Evidence:
 
     @functools.cached_property
     def standard_features(self) -> tuple[Tensor, Tensor]:
-        """Features of outputs and references in units of the references' spread, float64."""
-        mean, spread = self.reference_features.mean(0), self.reference_features.std(0).clamp_min(1e-3)
+        """Features of outputs and references in units of the references' spread, float64.
+
+        Most channels hardly answer to one artist's pictures. Each counts as if its spread were at least a thirtieth of
+        the root mean square, for otherwise a few of them, which anything else wakes, would decide every distance.
+        """
+        mean, spread = self.reference_features.mean(0), self.reference_features.std(0)
+        spread = spread.clamp_min(max(1e-3, float(spread.square().mean().sqrt()) / 30))
         outputs, references = ((each - mean) / spread for each in (self.output_features, self.reference_features))
         return outputs.double(), references.double()
 
