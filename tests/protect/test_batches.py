@@ -124,8 +124,16 @@ def test_files_are_written_as_alone(quick, file_contents, tmp_path):
 
 @pytest.mark.parametrize(
     ("size", "side", "expected"),
-    [((64, 64), 512, 8), ((24, 300), 512, 8), ((200, 200), 512, 6), ((255, 256), 512, 4), ((256, 256), 512, 1)]
-    + [((128, 128), 256, 4), ((200, 200), 128, 1), ((1000, 700), 512, 1)],
+    [
+        ((64, 64), 512, 8),
+        ((24, 300), 512, 8),
+        ((200, 200), 512, 6),
+        ((255, 256), 512, 4),
+        ((256, 256), 512, 1),
+        ((128, 128), 256, 4),
+        ((200, 200), 128, 1),
+        ((1000, 700), 512, 1),
+    ],
 )
 def test_the_smaller_the_more(size, side, expected):
     assert most_together(*size, side=side) == expected
