@@ -8,12 +8,12 @@ machine is gone, but waits for ever for a worker that hangs and for room that no
 import importlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from cloak.errors import CloakError, MissingExtraError, UsageError
-from cloak.gallery.tasks import Lost, Message, Task
+from cloak.gallery.tasks import Lost, Message, Progress, Task
 
 __all__ = ["RayEngine"]
 
@@ -25,7 +25,7 @@ _SIGNS = "signs"  # group of calls that are answered beside the work
 
 @dataclass(slots=True)
 class _Work:
-    """A task in a worker's hands.
+    """Tasks in a worker's hands.
 
     Args:
         asked: when it was handed out or gave its last sign of life, or when the sign that is missing was asked for.
@@ -33,9 +33,13 @@ class _Work:
     """
 
     worker: Any
-    task: Task
+    tasks: Sequence[Task]
     asked: float
     sign: Any | None = None
+
+    def lost(self) -> Iterator[Message]:
+        """What is to be said when the worker is gone; answers come all at once, so none has come."""
+        return (Lost(task.name, alone=len(self.tasks) == 1) for task in self.tasks)
 
 
 class RayEngine:
@@ -82,34 +86,37 @@ class RayEngine:
         for _ in range(count):
             self._expect(actor.remote(factory))
 
+    def workers(self) -> int:
+        return len(self._idle) + len(self._busy) + len(self._starting)
+
     def free(self) -> int:
         return len(self._idle)
 
-    def submit(self, task: Task) -> None:
+    def submit(self, tasks: Sequence[Task]) -> None:
         worker = self._idle.pop()
-        self._busy[worker.carry_out.remote(task)] = _Work(worker, task, asked=time.monotonic())
+        self._busy[worker.carry_out.remote(tasks)] = _Work(worker, tasks, asked=time.monotonic())
 
     def messages(self, timeout: float) -> Iterator[Message]:
         waited = [*self._busy, *self._starting]
         ready, _ = self._ray.wait(waited, num_returns=1, timeout=timeout)
         for reference in ready:
             if reference in self._busy:
-                yield self._end(reference)
+                yield from self._end(reference)
             else:
                 self._welcome(reference)
         for reference in [each for each, work in self._busy.items() if self._is_silent(work)]:
-            yield self._replace(reference)
+            yield from self._replace(reference)
         self._check_room()
 
-    def _end(self, reference: Any) -> Message:
+    def _end(self, reference: Any) -> Iterable[Message]:
         work = self._busy.pop(reference)
         try:
-            message: Message = self._ray.get(reference, timeout=self._silence)
+            messages: list[Message] = self._ray.get(reference, timeout=self._silence)
         except self._ray.exceptions.RayError:  # the worker or its machine is gone, perhaps with the answer in its store
             self._expect(work.worker)
-            return Lost(work.task.name)
+            return work.lost()
         self._idle.append(work.worker)
-        return message
+        return messages
 
     def _is_silent(self, work: _Work) -> bool:
         """Ask for a sign of life now and then; whether one has been missing for too long."""
@@ -130,11 +137,11 @@ class RayEngine:
         except self._ray.exceptions.RayError:
             return False
 
-    def _replace(self, reference: Any) -> Message:
+    def _replace(self, reference: Any) -> Iterable[Message]:
         work = self._busy.pop(reference)
         self._ray.kill(work.worker, no_restart=False)
         self._expect(work.worker)
-        return Lost(work.task.name)
+        return work.lost()
 
     def _check_room(self) -> None:
         if self._idle or self._busy:
@@ -182,10 +189,8 @@ class _Actor:
         """Answered at once."""
         return True
 
-    def carry_out(self, task: Task) -> Message:
-        *_, last = self._worker.carry_out(task)
-        message: Message = last
-        return message
+    def carry_out(self, tasks: Sequence[Task]) -> list[Message]:
+        return [each for each in self._worker.carry_out(tasks) if not isinstance(each, Progress)]
 
 
 def _ask(worker: Any) -> Any:

@@ -23,6 +23,7 @@ from cloak.errors import CloakError, OutputError, UsageError
 from cloak.failures import OUT_OF_MEMORY, Failure, explain
 from cloak.gallery.engines import Engine
 from cloak.gallery.events import Event, Tally
+from cloak.gallery.grouping import gains, grouped
 from cloak.gallery.journal import Journal, Row, open_journal
 from cloak.gallery.naming import certificate_name, result_names
 from cloak.gallery.originals import LeftAlone, Original, find_among, find_originals
@@ -38,6 +39,7 @@ _LEAST_MEMORY = 500_000_000  # bytes, as ProtectConfig has it
 _BATCH = 500
 _WAIT_SECONDS = 0.25
 Hashes = dict[str, str | None]
+Ready = deque[list[Task] | Event]
 
 
 def journal_path(destination: str) -> Path:
@@ -170,8 +172,8 @@ class Run:
             OutputError: the disk is full; what was done is kept.
         """
         began = time.monotonic()
-        tasks = self._tasks()
-        ready: deque[Task | Event] = deque()
+        tasks = self._groups(engine)
+        ready: Ready = deque()
         while True:
             while len(ready) <= engine.free() and (task := next(tasks, None)) is not None:
                 ready.append(task)  # one more than is needed: it is read while the workers are busy
@@ -191,6 +193,17 @@ class Run:
         """Every picture of this run that has no result, now or from before, and why."""
         for row in self.journal.rows("failed"):
             yield row.original.name, Failure(row.kind, row.message, 1)
+
+    def _groups(self, engine: Engine) -> Iterator[list[Task] | Event]:
+        """What is waiting, as it is handed to workers: while there is enough for all of them, more than one at once."""
+
+        def share(held: int) -> int:
+            left = self.tally.waiting - len(self._hashes) + held
+            return max(1, left // max(1, engine.workers()))
+
+        if gains(self.gallery.config):
+            return grouped(self._tasks(), share)
+        return ([each] if isinstance(each, Task) else each for each in self._tasks())
 
     def _tasks(self) -> Iterator[Task | Event]:
         """What is waiting, read when it is asked for; also what fails before there is anything to compute."""
@@ -246,13 +259,13 @@ class Run:
         same = certificate.input.sha256 == hashes["input"] and digest == hashes["settings"]
         return same and self.store.sha256(output) == certificate.output.sha256
 
-    def _answer(self, message: Message, ready: "deque[Task | Event]") -> Event | None:
+    def _answer(self, message: Message, ready: Ready) -> Event | None:
         if isinstance(message, Progress):
             return Event("progress", self.tally, message.name, progress=message)
         if isinstance(message, Cloaked):
             return self._keep(message)
         if isinstance(message, Lost):
-            return self._try_again(message.name, ready, lost=True)
+            return self._try_again(message.name, ready, lost=True) if message.alone else self._try_alone(message, ready)
         if message.failure.kind == OUT_OF_MEMORY:
             return self._try_again(message.name, ready, lost=False, failure=message.failure)
         return self._fail(message.name, message.failure)
@@ -280,22 +293,28 @@ class Run:
         self.tally = replace(self.tally, done=self.tally.done + 1)
         return Event("done", self.tally, cloaked.name, output=row.output, certificate=certificate)
 
-    def _try_again(
-        self, name: str, ready: "deque[Task | Event]", *, lost: bool, failure: Failure | None = None
-    ) -> Event | None:
+    def _try_alone(self, lost: Lost, ready: Ready) -> Event:
+        """Once more what a worker ended at among others: that says nothing about any of them yet."""
+        return self._hand_out(lost.name, ready, self.gallery.config.max_memory, "the worker ended; once more alone")
+
+    def _try_again(self, name: str, ready: Ready, *, lost: bool, failure: Failure | None = None) -> Event:
         """Once more with half the memory, unless that has been tried."""
         attempts = self._attempts[name] = self._attempts.get(name, 1) + 1
         memory = self.gallery.config.max_memory // 2 ** (attempts - 1)
         if memory < _LEAST_MEMORY or (lost and attempts > _ATTEMPTS):
             ended = "A worker ended twice at this picture, perhaps for want of memory; give a smaller --max-memory."
             return self._fail(name, failure or Failure("WorkerLost", ended, 1))
+        why = "the worker ended" if lost else "there was not enough memory"
+        return self._hand_out(name, ready, memory, f"{why}; once more with {memory / 1e9:.2g} GB at most")
+
+    def _hand_out(self, name: str, ready: Ready, memory: int, why: str) -> Event:
+        """Once more, next and alone."""
         try:
             data = self._rows[name].original.read()
         except CloakError as error:
             return self._fail(name, explain(error))
-        ready.appendleft(Task(name, data, self.gallery.config.model_copy(update={"max_memory": memory})))
-        why = "the worker ended" if lost else "there was not enough memory"
-        return Event("retry", self.tally, name, f"{why}; once more with {memory / 1e9:.2g} GB at most")
+        ready.appendleft([Task(name, data, self.gallery.config.model_copy(update={"max_memory": memory}))])
+        return Event("retry", self.tally, name, why)
 
     def _fail(self, name: str, failure: Failure, hashes: Hashes | None = None) -> Event:
         self._rows.pop(name, None)

@@ -85,12 +85,12 @@ def _dying_once(marker: Path, *, with_node: bool) -> Callable[[], Worker]:
 
     def make() -> Worker:
         class Mortal(Worker):
-            def carry_out(self, task):  # without annotations, whose names Ray would not send
-                if task.name == "2.png" and not marker.exists():
+            def carry_out(self, tasks):  # without annotations, whose names Ray would not send
+                if "2.png" in [task.name for task in tasks] and not marker.exists():
                     marker.touch()
                     os.kill(os.getppid() if with_node else os.getpid(), signal.SIGKILL)
                     time.sleep(60)  # its node takes it along
-                return super().carry_out(task)
+                return super().carry_out(tasks)
 
         return Mortal()
 
@@ -118,12 +118,12 @@ def _hanging_once(marker: Path) -> Callable[[], Any]:
 
     def make() -> Any:
         class Hanging:
-            def carry_out(self, task):
+            def carry_out(self, tasks):
                 if not marker.exists():
                     marker.touch()
                     os.kill(os.getpid(), signal.SIGSTOP)
                 time.sleep(5)
-                yield Failed(task.name, Failure("Tried", str(os.getpid()), 1))
+                yield Failed(tasks[0].name, Failure("Tried", str(os.getpid()), 1))
 
         return Hanging()
 
@@ -145,14 +145,14 @@ def test_a_worker_that_hangs_is_replaced_and_a_slow_one_is_not(cluster: Any, tmp
     with contextlib.closing(engine):
         while not engine.free():
             assert not list(engine.messages(0.2))
-        engine.submit(Task("a.png", b"", CONFIG))
+        engine.submit([Task("a.png", b"", CONFIG)])
         assert _until(engine, 1) == [Lost("a.png")]
         while not engine.free():
             assert not list(engine.messages(0.2))
-        engine.submit(Task("a.png", b"", CONFIG))
+        engine.submit([Task("a.png", b"", CONFIG)])
         (answer,) = _until(engine, 1)
         assert isinstance(answer, Failed)
-        engine.submit(Task("b.png", b"", CONFIG))  # and it can be closed while a worker is busy
+        engine.submit([Task("b.png", b"", CONFIG)])  # and it can be closed while a worker is busy
 
 
 def test_without_room_for_a_worker_the_run_ends(cluster: Any, tmp_path: Path) -> None:
