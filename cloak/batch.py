@@ -97,9 +97,7 @@ class Batch:
         began = time.perf_counter()
         places, passages = list(group), list(group.values())
         descents = [descent for passage in passages if (descent := passage.descent()) is not None]
-        kind = (len(group), *passages[0].size)
-        for steps in descend(descents, checked=kind in self.protector.alike):
-            self.protector.alike.add(kind)
+        for steps in descend(descents, alike=self.protector.alike[passages[0].size]):
             for index, step in steps.items():
                 yield places[index], passages[index].moved(step)
         for passage in passages:

@@ -1,5 +1,6 @@
 """Protecting pictures, one or several; `cloak.passage` has the way of one."""
 
+import collections
 import functools
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -60,8 +61,10 @@ class Protector:
         self.config = config or ProtectConfig(**settings)
         self.device = resolve_device(self.config.device)
         self._surrogates: list[Surrogate] | None = None
-        self.alike: set[tuple[int, int, int]] = set()  # batches, as count, height, width, with the bits of one picture
-        self.alone = False  # whether a batch was found without them
+        self.alike: dict[tuple[int, int], set[int]] = collections.defaultdict(
+            set
+        )  # by size, see `cloak.attacks.descend`
+        self.alone = False  # whether pictures are worked on one by one, since the bits depend on the neighbours here
 
     @property
     def surrogates(self) -> list[Surrogate]:

@@ -95,7 +95,7 @@ class Descent:
         return AttackStep(self._index, config.steps, value, float((self.x - self.x0).abs().max()), self.x)
 
 
-def descend(descents: Sequence[Descent], *, checked: bool = True) -> Iterator[dict[int, AttackStep]]:
+def descend(descents: Sequence[Descent], *, alike: set[int] | None = None) -> Iterator[dict[int, AttackStep]]:
     """Take steps with several pictures at a time until all have ended: those of each by its place.
 
     Every picture goes as it would alone, to the last bit, where models give the same bits for a picture alone and among
@@ -103,23 +103,25 @@ def descend(descents: Sequence[Descent], *, checked: bool = True) -> Iterator[di
 
     Args:
         descents: pictures and losses; those that ask (`cloak.inquiry`) are answered together. No two share a generator.
-        checked: whether that is known; otherwise the last picture is asked for alone as well at the first step.
+        alike: how many at a time are known to do so, for this size. Where it is not known, the last picture is asked
+            for alone as well, at the first step, and the number is added.
 
     Raises:
         UnlikeAloneError: it is not so here.
     """
+    alike = set() if alike is None else alike
     while active := {place: descent for place, descent in enumerate(descents) if not descent.ended}:
         *_, last = active.values()
         before = last.generator.get_state()
         found = _gradients(list(active.values()))
-        if not checked and len(active) > 1:
+        if len(active) > 1 and len(active) not in alike:
             after = last.generator.get_state()
             last.generator.set_state(before)
             ((_, alone),) = _gradients([last])
             last.generator.set_state(after)
             if not torch.equal(alone, found[-1][1]):
                 raise UnlikeAloneError
-        checked = True
+            alike.add(len(active))
         yield {place: descent.move(*each) for (place, descent), each in zip(active.items(), found, strict=True)}
 
 

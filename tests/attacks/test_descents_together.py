@@ -51,7 +51,9 @@ def test_they_go_as_each_alone_and_end_when_they_do():
         Through(doubled, 0.0),
         Through(doubled, -1.0),
     ]  # the second is at its end from the start
-    together = list(descend(descents(losses, patience=3, steps=6), checked=False))
+    alike = set()
+    together = list(descend(descents(losses, patience=3, steps=6), alike=alike))
+    assert alike == {2, 3}
     for place in range(3):
         alone = [steps[0] for steps in descend([descents(losses, patience=3, steps=6)[place]])]
         ours = [steps[place] for steps in together if place in steps]
@@ -71,6 +73,6 @@ def test_a_model_that_sees_the_neighbours_is_noticed():
         return x**2 * len(x)
 
     with pytest.raises(UnlikeAloneError):
-        list(descend(descents([Through(crowded)] * 2), checked=False))
-    assert len(list(descend(descents([Through(crowded)] * 2)))) == 5
-    assert len(list(descend(descents([Through(crowded)]), checked=False))) == 5
+        list(descend(descents([Through(crowded)] * 2)))
+    assert len(list(descend(descents([Through(crowded)] * 2), alike={2}))) == 5
+    assert len(list(descend(descents([Through(crowded)])))) == 5

@@ -63,7 +63,7 @@ def test_every_picture_gets_the_bytes_that_it_gets_alone(quick, file_contents, e
 def test_those_of_one_size_are_put_to_the_models_together(quick, file_contents, monkeypatch):
     sizes = watched(monkeypatch)
     protector = quick()
-    protector.alike |= {(count, 40, 48) for count in range(9)}  # as if it had been seen
+    protector.alike[40, 48] |= set(range(9))  # as if it had been seen
     ends(protector, [(file_contents(*kind), name) for name, kind in KINDS.items()])
     assert set(sizes) == {6, 1}
 
@@ -85,7 +85,7 @@ def test_without_memory_for_all_there_is_for_half(quick, file_contents, monkeypa
 
     sizes = watched(monkeypatch, limited)
     protector = quick()
-    protector.alike |= {(count, 40, 48) for count in range(9)}
+    protector.alike[40, 48] |= set(range(9))
     pictures = [(file_contents("PNG", 40, 48), f"{number}.png") for number in range(4)]
     found = ends(protector, pictures)
     assert len({result.data for result in found}) == 1
