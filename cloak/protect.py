@@ -61,9 +61,7 @@ class Protector:
         self.config = config or ProtectConfig(**settings)
         self.device = resolve_device(self.config.device)
         self._surrogates: list[Surrogate] | None = None
-        self.alike: dict[tuple[int, int], set[int]] = collections.defaultdict(
-            set
-        )  # by size, see `cloak.attacks.descend`
+        self.alike: dict[tuple[int, int], set[int]] = collections.defaultdict(set)  # by size, see `descend`
         self.alone = False  # whether pictures are worked on one by one, since the bits depend on the neighbours here
 
     @property
