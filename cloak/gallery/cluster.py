@@ -28,18 +28,20 @@ class _Work:
     """Tasks in a worker's hands.
 
     Args:
+        machine: the node that it was on when it was ready.
         asked: when it was handed out or gave its last sign of life, or when the sign that is missing was asked for.
         sign: the sign of life that has not come yet.
     """
 
     worker: Any
     tasks: Sequence[Task]
+    machine: str
     asked: float
     sign: Any | None = None
 
     def lost(self) -> Iterator[Message]:
         """What is to be said when the worker is gone; answers come all at once, so none has come."""
-        return (Lost(task.name, alone=len(self.tasks) == 1) for task in self.tasks)
+        return (Lost(task.name, len(self.tasks) == 1, self.machine) for task in self.tasks)
 
 
 class RayEngine:
@@ -79,7 +81,7 @@ class RayEngine:
         needs = {"num_cpus": 1, "num_gpus": 1 if gpus else 0}
         lives = {"max_restarts": -1, "max_task_retries": 0, "concurrency_groups": {_SIGNS: 1}}
         actor = ray.remote(**needs, **lives)(_Actor)
-        self._idle: list[Any] = []
+        self._idle: list[tuple[Any, str]] = []  # each with the node that it is on
         self._busy: dict[Any, _Work] = {}  # by the answer that they have not given yet, as in the next
         self._starting: dict[Any, Any] = {}
         self._last_worker = time.monotonic()  # when there was one, idle or busy
@@ -93,8 +95,8 @@ class RayEngine:
         return len(self._idle)
 
     def submit(self, tasks: Sequence[Task]) -> None:
-        worker = self._idle.pop()
-        self._busy[worker.carry_out.remote(tasks)] = _Work(worker, tasks, asked=time.monotonic())
+        worker, machine = self._idle.pop()
+        self._busy[worker.carry_out.remote(tasks)] = _Work(worker, tasks, machine, asked=time.monotonic())
 
     def messages(self, timeout: float) -> Iterator[Message]:
         waited = [*self._busy, *self._starting]
@@ -115,7 +117,7 @@ class RayEngine:
         except self._ray.exceptions.RayError:  # the worker or its machine is gone, perhaps with the answer in its store
             self._expect(work.worker)
             return work.lost()
-        self._idle.append(work.worker)
+        self._idle.append((work.worker, work.machine))
         return messages
 
     def _is_silent(self, work: _Work) -> bool:
@@ -159,17 +161,21 @@ class RayEngine:
     def _welcome(self, reference: Any) -> None:
         worker = self._starting.pop(reference)
         try:
-            self._ray.get(reference)
+            machine: str = self._ray.get(reference)
         except self._ray.exceptions.ActorUnavailableError:  # it is on its way back
             self._expect(worker)
         except self._ray.exceptions.RayError as error:  # it cannot even be made
             if not (self._idle or self._busy or self._starting):
                 raise UsageError(f"No worker of the cluster can start: {_last_line(error)}") from error
         else:
-            self._idle.append(worker)
+            self._idle.append((worker, machine))
+
+    def is_gone(self, machine: str) -> bool:
+        return not any(node["Alive"] for node in self._ray.nodes() if node["NodeID"] == machine)
 
     def close(self) -> None:
-        for worker in [*self._idle, *self._starting.values(), *(work.worker for work in self._busy.values())]:
+        idle, busy = (worker for worker, _ in self._idle), (work.worker for work in self._busy.values())
+        for worker in [*idle, *self._starting.values(), *busy]:
             self._ray.kill(worker)
         if self._started:
             self._ray.shutdown()
@@ -181,9 +187,10 @@ class _Actor:
     def __init__(self, factory: Callable[[], Any]) -> None:
         self._worker = factory()
 
-    def is_ready(self) -> bool:
-        """Answered when there is nothing else to do."""
-        return True
+    def is_ready(self) -> str:
+        """Answered when there is nothing else to do, with the node."""
+        node: str = _ray().get_runtime_context().get_node_id()
+        return node
 
     def is_alive(self) -> bool:
         """Answered at once."""

@@ -34,6 +34,9 @@ class Engine(Protocol):
     def messages(self, timeout: float) -> Iterator[Message]:
         """What workers have said; waits at most so many seconds for the first. The last task's end frees a worker."""
 
+    def is_gone(self, machine: str) -> bool:
+        """Whether a machine, as `Lost` names it, was lost with all that was on it; may be noticed late."""
+
     def close(self) -> None:
         """End the workers at once, whatever they do."""
 
@@ -97,6 +100,9 @@ class LocalEngine:
             if isinstance(message, Cloaked | Failed):
                 worker.unfinished.remove(message.name)
             yield message
+
+    def is_gone(self, machine: str) -> bool:  # noqa: ARG002 (it is this one)
+        return False
 
     def close(self) -> None:
         for worker in self._workers:

@@ -34,7 +34,8 @@ from cloak.gallery.watching import settled_files
 
 __all__ = ["Gallery", "Run", "journal_path"]
 
-_ATTEMPTS = 2  # a picture that ended two workers is not given to a third
+_MOST_ENDED = 2  # a picture that ended two workers is not given to a third
+_MOST_LOST = 5  # nor one whose workers were lost so often, with their machines or not
 _LEAST_MEMORY = 500_000_000  # bytes, as ProtectConfig has it
 _BATCH = 500
 _WAIT_SECONDS = 0.25
@@ -116,7 +117,8 @@ class Run:
     def __init__(self, gallery: Gallery, journal: Journal, store: Store) -> None:
         self.gallery, self.journal, self.store = gallery, journal, store
         self.tally = Tally()
-        self._attempts: dict[str, int] = {}
+        self._halvings: dict[str, int] = {}  # of the memory that a picture gets
+        self._lost: dict[str, list[str]] = {}  # machines of the workers that ended at it alone
         self._hashes: dict[str, Hashes] = {}  # of what is in the workers' hands
         self._rows: dict[str, Row] = {}
 
@@ -186,7 +188,7 @@ class Run:
             if not self._hashes and not ready:
                 break
             for message in engine.messages(_WAIT_SECONDS):
-                if (event := self._answer(message, ready)) is not None:
+                if (event := self._answer(message, ready, engine)) is not None:
                     yield self._counted(event, began)
 
     def failures(self) -> Iterator[tuple[str, Failure]]:
@@ -259,15 +261,16 @@ class Run:
         same = certificate.input.sha256 == hashes["input"] and digest == hashes["settings"]
         return same and self.store.sha256(output) == certificate.output.sha256
 
-    def _answer(self, message: Message, ready: Ready) -> Event | None:
+    def _answer(self, message: Message, ready: Ready, engine: Engine) -> Event:
         if isinstance(message, Progress):
             return Event("progress", self.tally, message.name, progress=message)
         if isinstance(message, Cloaked):
             return self._keep(message)
         if isinstance(message, Lost):
-            return self._try_again(message.name, ready, lost=True) if message.alone else self._try_alone(message, ready)
+            return self._try_elsewhere(message, ready, engine)
         if message.failure.kind == OUT_OF_MEMORY:
-            return self._try_again(message.name, ready, lost=False, failure=message.failure)
+            self._halvings[message.name] = self._halvings.get(message.name, 0) + 1
+            return self._try_again(message.name, ready, "there was not enough memory", message.failure)
         return self._fail(message.name, message.failure)
 
     def _keep(self, cloaked: Cloaked) -> Event:
@@ -293,18 +296,25 @@ class Run:
         self.tally = replace(self.tally, done=self.tally.done + 1)
         return Event("done", self.tally, cloaked.name, output=row.output, certificate=certificate)
 
-    def _try_alone(self, lost: Lost, ready: Ready) -> Event:
-        """Once more what a worker ended at among others: that says nothing about any of them yet."""
-        return self._hand_out(lost.name, ready, self.gallery.config.max_memory, "the worker ended; once more alone")
+    def _try_elsewhere(self, lost: Lost, ready: Ready, engine: Engine) -> Event:
+        """Once more what a worker ended at; among others that says nothing about any of them."""
+        if not lost.alone:
+            return self._hand_out(lost.name, ready, self.gallery.config.max_memory, "the worker ended; once more alone")
+        machines = self._lost.setdefault(lost.name, [])
+        machines.append(lost.machine)
+        ended = sum(not engine.is_gone(machine) for machine in machines)
+        reason = "A worker ended twice at this picture, perhaps for want of memory; give a smaller --max-memory."
+        failure = Failure("WorkerLost", reason, 1)
+        if ended >= _MOST_ENDED or len(machines) >= _MOST_LOST:
+            return self._fail(lost.name, failure)
+        self._halvings[lost.name] = max(ended, self._halvings.get(lost.name, 0))
+        return self._try_again(lost.name, ready, "the worker ended", failure)
 
-    def _try_again(self, name: str, ready: Ready, *, lost: bool, failure: Failure | None = None) -> Event:
+    def _try_again(self, name: str, ready: Ready, why: str, failure: Failure) -> Event:
         """Once more with half the memory, unless that has been tried."""
-        attempts = self._attempts[name] = self._attempts.get(name, 1) + 1
-        memory = self.gallery.config.max_memory // 2 ** (attempts - 1)
-        if memory < _LEAST_MEMORY or (lost and attempts > _ATTEMPTS):
-            ended = "A worker ended twice at this picture, perhaps for want of memory; give a smaller --max-memory."
-            return self._fail(name, failure or Failure("WorkerLost", ended, 1))
-        why = "the worker ended" if lost else "there was not enough memory"
+        memory = self.gallery.config.max_memory // 2 ** self._halvings[name]
+        if memory < _LEAST_MEMORY:
+            return self._fail(name, failure)
         return self._hand_out(name, ready, memory, f"{why}; once more with {memory / 1e9:.2g} GB at most")
 
     def _hand_out(self, name: str, ready: Ready, memory: int, why: str) -> Event:

@@ -66,10 +66,12 @@ class Lost:
     Args:
         name: of the picture.
         alone: whether the worker had been given no other.
+        machine: that it was on; empty for this one.
     """
 
     name: str
     alone: bool = True
+    machine: str = ""
 
 
 Message = Progress | Cloaked | Failed | Lost

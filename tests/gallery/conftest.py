@@ -33,11 +33,13 @@ class InlineEngine:
         answers: messages instead of a result, by name, one for each attempt.
         tasks: every task that was handed in, in order.
         groups: names of those that were handed in together.
+        gone: machines that were lost.
     """
 
     certificate: Certificate
     answers: dict[str, list[Message]] = field(default_factory=dict)
     tasks: list[Task] = field(default_factory=list)
+    gone: set[str] = field(default_factory=set)
     closed: bool = False
     groups: list[list[str]] = field(default_factory=list)
     waiting: deque[Sequence[Task]] = field(default_factory=deque)
@@ -61,6 +63,9 @@ class InlineEngine:
             yield Progress(task.name, "attack", 1, 2, 3.0)
             answers = self.answers.get(task.name)
             yield answers.pop(0) if answers else _cloaked(task, self.certificate)
+
+    def is_gone(self, machine: str) -> bool:
+        return machine in self.gone
 
     def close(self) -> None:
         self.closed = True

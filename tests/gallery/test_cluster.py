@@ -113,6 +113,25 @@ def test_a_killed_worker_or_node_leaves_the_bytes_of_the_local_run(
     assert [event.name for event in events if event.kind == "retry"]
 
 
+@pytest.mark.parametrize("with_node", [False, True], ids=["worker", "node"])
+def test_a_lost_machine_is_told_from_a_worker_that_ended(cluster: Any, tmp_path: Path, with_node: bool) -> None:
+    from cloak.gallery.cluster import RayEngine
+
+    factory = _dying_once(tmp_path / "died", with_node=with_node)
+    with contextlib.closing(RayEngine(workers=1, address=cluster.address, factory=factory)) as engine:
+        while not engine.free():
+            assert not list(engine.messages(0.2))
+        engine.submit([Task(name, b"", CONFIG) for name in ("1.png", "2.png")])
+        lost = _until(engine, 2)
+        machines = {each.machine for each in lost if isinstance(each, Lost) and not each.alone}
+        assert len(lost) == 2
+        assert len(machines) == 1
+        limit = time.monotonic() + (60 if with_node else 2)
+        while not engine.is_gone(*machines) and time.monotonic() < limit:
+            time.sleep(0.2)
+        assert engine.is_gone(*machines) == with_node
+
+
 def _hanging_once(marker: Path) -> Callable[[], Any]:
     """Makes workers of which one stops for ever at its first task and the others take five seconds for theirs."""
 
@@ -146,7 +165,9 @@ def test_a_worker_that_hangs_is_replaced_and_a_slow_one_is_not(cluster: Any, tmp
         while not engine.free():
             assert not list(engine.messages(0.2))
         engine.submit([Task("a.png", b"", CONFIG)])
-        assert _until(engine, 1) == [Lost("a.png")]
+        (lost,) = _until(engine, 1)
+        assert isinstance(lost, Lost)
+        assert (lost.name, lost.alone, engine.is_gone(lost.machine)) == ("a.png", True, False)
         while not engine.free():
             assert not list(engine.messages(0.2))
         engine.submit([Task("a.png", b"", CONFIG)])

@@ -44,6 +44,9 @@ class OneWorker:
     def messages(self, timeout: float) -> Iterator[Message]:  # noqa: ARG002 (nothing to wait for)
         yield from self.worker.carry_out(self.waiting.pop())
 
+    def is_gone(self, machine: str) -> bool:  # noqa: ARG002
+        return False
+
     def close(self) -> None: ...
 
 
