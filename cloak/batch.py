@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Batch", "most_together"]
 
 _MOST = 8  # more gain nothing more (docs/gallery.md)
-_LARGE = 256 * 256  # pixels; pictures from here on keep a core busy one by one
+_LARGEST = 128 * 128  # pixels; larger pictures keep a core busy one by one
 Told = tuple[int, Step | Exception]
 
 
@@ -29,7 +29,7 @@ def most_together(height: int, width: int, *, side: int = 512) -> int:
         side: of the square of pixels that a model may look at in one go; the default is that of the usual efforts.
     """
     pixels = height * width
-    return 1 if pixels >= _LARGE else max(1, min(_MOST, side * side // pixels))
+    return 1 if pixels > _LARGEST else max(1, min(_MOST, side * side // pixels))
 
 
 class Batch:

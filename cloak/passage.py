@@ -153,12 +153,13 @@ class Passage:
     def attack(self, enough: Callable[[], bool] = lambda: False) -> Iterator[Step]:
         """Find the change of the working picture, (1, 3, h, w)."""
         descent = self.descent()
-        for steps in [] if descent is None else descend([descent]):
+        if descent is None:
+            yield self._scattered()
+            return
+        for steps in descend([descent]):
             yield self.moved(steps[0])
             if enough():
                 return
-        if descent is None:
-            yield self._scattered()
 
     def descent(self) -> Descent | None:
         """The attack from its beginning; None where no model has anything to say or no steps are asked for."""

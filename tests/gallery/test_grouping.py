@@ -37,7 +37,7 @@ def test_those_of_one_size_are_together_at_most_eight() -> None:
     assert _groups(*_tasks(40, 41, 40, 41, 40)) == [["0", "2", "4"], ["1", "3"]]
     assert [len(group) for group in _groups(*_tasks(*[40] * 20))] == [8, 8, 4]
     assert [len(group) for group in _groups(*_tasks(*[40] * 5), share=2)] == [2, 2, 1]
-    assert [len(group) for group in _groups(*_tasks(*[200] * 8))] == [6, 2]
+    assert [len(group) for group in _groups(*_tasks(*[129] * 3))] == [1, 1, 1]
 
 
 def test_large_or_unknown_ones_and_events_pass_but_not_for_ever() -> None:

@@ -292,7 +292,7 @@ def _workers(options: argparse.Namespace, folder: Path) -> tuple[dict[str, Any],
 
 def _batch(options: argparse.Namespace, folder: Path) -> tuple[dict[str, Any], bool]:  # noqa: ARG001
     """What small pictures gain from being worked on together: one gradient, and all that a worker does."""
-    whole = [measure_pictures(side, count, options.effort) for side, count in ((64, 40), (128, 40), (200, 12))]
+    whole = [measure_pictures(side, count, options.effort) for side, count in ((64, 40), (128, 40))]
     return {"pictures": whole, **measure_batches()}, all(row["same_bytes"] for row in whole)
 
 
