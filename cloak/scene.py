@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from cloak.budgets import Linf, StrengthLevel
 from cloak.image import PictureDocument, encode_picture, read_picture, settle
+from cloak.inquiry import Inquiring, Inquiry, Loss, inquire
 from cloak.types import FormatChoice, MetadataPolicy
 from cloak.views import resized, scale_for
 
@@ -43,16 +44,9 @@ class Scene:
         opacity = None if alpha is None else F.interpolate(alpha, size=self.working.shape[-2:], mode="area")
         return self._level.ball(self.working, opacity=opacity)
 
-    def achromatic(self, loss: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    def achromatic(self, loss: Loss) -> Loss:
         """For grey documents, the loss of the change's grey part; others as they are."""
-        if not self.document.is_grey:
-            return loss
-
-        def of_grey_part(x: Tensor) -> Tensor:
-            origin = self.working.to(x.device)
-            return loss(origin + (x - origin).mean(1, keepdim=True))
-
-        return of_grey_part
+        return _OfGreyPart(loss, self.working) if self.document.is_grey else loss
 
     def enlarged(self, change: Tensor) -> Tensor:
         """A change of the working picture at full size, within the ball there."""
@@ -107,3 +101,14 @@ class Scene:
             )
 
         return encode
+
+
+class _OfGreyPart(Inquiring):
+    """The loss of a picture that changes in lightness only."""
+
+    def __init__(self, loss: Loss, origin: Tensor) -> None:
+        self.loss, self.origin = loss, origin
+
+    def inquire(self, x: Tensor) -> Inquiry:
+        origin = self.origin.to(x.device)
+        return (yield from inquire(self.loss, origin + (x - origin).mean(1, keepdim=True)))

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from cloak.inquiry import Inquiring, Inquiry, Loss, inquire
 from cloak.surrogates.padding import SMALLEST_SIDE
 
 __all__ = [
@@ -25,7 +26,6 @@ __all__ = [
     "whole_view",
 ]
 
-Loss = Callable[[Tensor], Tensor]
 _GRID = 8  # pixels of the picture for one of the latent, along a side
 _LONGEST = 2.5  # very long pictures are looked at with at most this many times side * side pixels
 
@@ -82,7 +82,7 @@ def _crop(top: int, left: int, side: int) -> Callable[[Tensor], Tensor]:
     return lambda picture: picture[..., top : top + side, left : left + side]
 
 
-class ViewedLoss:
+class ViewedLoss(Inquiring):
     """Each call looks through one view, drawn at random, and evaluates that view's loss there.
 
     Args:
@@ -94,7 +94,7 @@ class ViewedLoss:
         self.views, self.generator = list(views), generator
         self._probabilities = torch.tensor([probability for _, probability, _ in views])
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def inquire(self, x: Tensor) -> Inquiry:
         index = int(torch.multinomial(self._probabilities, 1, generator=self.generator))
         view, _, loss = self.views[index]
-        return loss(view.look(x))
+        return (yield from inquire(loss, view.look(x)))

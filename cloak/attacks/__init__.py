@@ -1,6 +1,6 @@
 """The optimiser loop."""
 
 from cloak.attacks.base import Attack, AttackStep
-from cloak.attacks.pgd import PGD, PGDConfig
+from cloak.attacks.pgd import PGD, Descent, PGDConfig, UnlikeAloneError, descend
 
-__all__ = ["PGD", "Attack", "AttackStep", "PGDConfig"]
+__all__ = ["PGD", "Attack", "AttackStep", "Descent", "PGDConfig", "UnlikeAloneError", "descend"]

@@ -5,7 +5,7 @@ References:
     Dong et al. 2019, arXiv 1904.02884, eq. 9 (smoothed gradients); Kingma & Ba 2015, arXiv 1412.6980 (Adam).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import torch
@@ -15,8 +15,9 @@ from torch import Tensor
 
 from cloak.attacks.base import Attack, AttackStep, Loss
 from cloak.budgets import Linf
+from cloak.inquiry import answered, inquire
 
-__all__ = ["PGD", "PGDConfig"]
+__all__ = ["PGD", "Descent", "PGDConfig", "UnlikeAloneError", "descend"]
 
 
 _REFERENCE_SIDE = 512
@@ -59,23 +60,83 @@ class PGD(Attack):
         self.config, self.generator = config, generator
 
     def steps(self, x0: Tensor, loss: Loss) -> Iterator[AttackStep]:
-        config = self.config
-        start = 2 * torch.rand(x0.shape, generator=self.generator).to(x0) - 1
-        x = self.budget.project(x0 + 0.3 * self.budget.radius * start, x0)
-        state = _Moments(config)
-        plateau = _Plateau(config.patience)
-        for index in range(config.steps):
-            x = x.detach().requires_grad_()
-            with torch.enable_grad():  # also where the caller has switched gradients off
-                values = loss(x)
-                (gradient,) = torch.autograd.grad(values.sum(), x)
-            direction = state.direction(_smoothed(gradient, config.smoothing))
-            rate = config.travel / config.steps * (1 - config.decay * index / config.steps)
-            x = self.budget.project(x.detach() - rate * self.budget.radius * direction, x0)
-            value = float(values.detach().mean())
-            yield AttackStep(index + 1, config.steps, value, float((x - x0).abs().max()), x)
-            if plateau.reached(value):
-                return
+        for steps in descend([Descent(self, x0, loss)]):
+            yield from steps.values()
+
+
+class Descent:
+    """A picture on its way down, `x`.
+
+    Args:
+        attack: how it goes down.
+        x0: where it begins, (B, 3, H, W).
+        loss: what is lowered.
+    """
+
+    def __init__(self, attack: PGD, x0: Tensor, loss: Loss) -> None:
+        self.x0, self.loss, self.generator = x0, loss, attack.generator
+        self._budget, self._config = attack.budget, attack.config
+        start = 2 * torch.rand(x0.shape, generator=attack.generator).to(x0) - 1
+        self.x = self._budget.project(x0 + 0.3 * self._budget.radius * start, x0)
+        self._state = _Moments(self._config)
+        self._plateau = _Plateau(self._config.patience)
+        self._index = 0
+        self.ended = self._config.steps == 0
+
+    def move(self, values: Tensor, gradient: Tensor) -> AttackStep:
+        """One step, from the loss, (B,), and its gradient at `x`."""
+        config, index = self._config, self._index
+        direction = self._state.direction(_smoothed(gradient, config.smoothing))
+        rate = config.travel / config.steps * (1 - config.decay * index / config.steps)
+        self.x = self._budget.project(self.x.detach() - rate * self._budget.radius * direction, self.x0)
+        value = float(values.detach().mean())
+        self._index = index + 1
+        self.ended = self._plateau.reached(value) or self._index == config.steps
+        return AttackStep(self._index, config.steps, value, float((self.x - self.x0).abs().max()), self.x)
+
+
+def descend(descents: Sequence[Descent], *, alike: set[int] | None = None) -> Iterator[dict[int, AttackStep]]:
+    """Take steps with several pictures at a time until all have ended: those of each by its place.
+
+    Every picture goes as it would alone, to the last bit, where models give the same bits for a picture alone and among
+    others, which depends on processor and number format.
+
+    Args:
+        descents: pictures and losses; those that ask (`cloak.inquiry`) are answered together. No two share a generator.
+        alike: how many at a time are known to do so, for this size. Where it is not known, the last picture is asked
+            for alone as well, at the first step, and the number is added.
+
+    Raises:
+        UnlikeAloneError: it is not so here.
+    """
+    alike = set() if alike is None else alike
+    while active := {place: descent for place, descent in enumerate(descents) if not descent.ended}:
+        *_, last = active.values()
+        before = last.generator.get_state()
+        found = _gradients(list(active.values()))
+        if len(active) > 1 and len(active) not in alike:
+            after = last.generator.get_state()
+            last.generator.set_state(before)
+            ((_, alone),) = _gradients([last])
+            last.generator.set_state(after)
+            if not torch.equal(alone, found[-1][1]):
+                raise UnlikeAloneError
+            alike.add(len(active))
+        yield {place: descent.move(*each) for (place, descent), each in zip(active.items(), found, strict=True)}
+
+
+class UnlikeAloneError(Exception):
+    """A picture among others does not get the bits that it gets alone."""
+
+
+def _gradients(descents: Sequence[Descent]) -> list[tuple[Tensor, Tensor]]:
+    """Loss and gradient of each."""
+    for descent in descents:
+        descent.x = descent.x.detach().requires_grad_()
+    with torch.enable_grad():  # also where the caller has switched gradients off
+        values = answered([inquire(descent.loss, descent.x) for descent in descents])
+        gradients = torch.autograd.grad([each.sum() for each in values], [descent.x for descent in descents])
+    return list(zip(values, gradients, strict=True))
 
 
 class _Moments:

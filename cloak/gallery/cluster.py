@@ -8,12 +8,12 @@ machine is gone, but waits for ever for a worker that hangs and for room that no
 import importlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from cloak.errors import CloakError, MissingExtraError, UsageError
-from cloak.gallery.tasks import Lost, Message, Task
+from cloak.gallery.tasks import Lost, Message, Progress, Task
 
 __all__ = ["RayEngine"]
 
@@ -25,17 +25,23 @@ _SIGNS = "signs"  # group of calls that are answered beside the work
 
 @dataclass(slots=True)
 class _Work:
-    """A task in a worker's hands.
+    """Tasks in a worker's hands.
 
     Args:
+        machine: the node that it was on when it was ready.
         asked: when it was handed out or gave its last sign of life, or when the sign that is missing was asked for.
         sign: the sign of life that has not come yet.
     """
 
     worker: Any
-    task: Task
+    tasks: Sequence[Task]
+    machine: str
     asked: float
     sign: Any | None = None
+
+    def lost(self) -> Iterator[Message]:
+        """What is to be said when the worker is gone; answers come all at once, so none has come."""
+        return (Lost(task.name, len(self.tasks) == 1, self.machine) for task in self.tasks)
 
 
 class RayEngine:
@@ -75,41 +81,44 @@ class RayEngine:
         needs = {"num_cpus": 1, "num_gpus": 1 if gpus else 0}
         lives = {"max_restarts": -1, "max_task_retries": 0, "concurrency_groups": {_SIGNS: 1}}
         actor = ray.remote(**needs, **lives)(_Actor)
-        self._idle: list[Any] = []
+        self._idle: list[tuple[Any, str]] = []  # each with the node that it is on
         self._busy: dict[Any, _Work] = {}  # by the answer that they have not given yet, as in the next
         self._starting: dict[Any, Any] = {}
         self._last_worker = time.monotonic()  # when there was one, idle or busy
         for _ in range(count):
             self._expect(actor.remote(factory))
 
+    def workers(self) -> int:
+        return len(self._idle) + len(self._busy) + len(self._starting)
+
     def free(self) -> int:
         return len(self._idle)
 
-    def submit(self, task: Task) -> None:
-        worker = self._idle.pop()
-        self._busy[worker.carry_out.remote(task)] = _Work(worker, task, asked=time.monotonic())
+    def submit(self, tasks: Sequence[Task]) -> None:
+        worker, machine = self._idle.pop()
+        self._busy[worker.carry_out.remote(tasks)] = _Work(worker, tasks, machine, asked=time.monotonic())
 
     def messages(self, timeout: float) -> Iterator[Message]:
         waited = [*self._busy, *self._starting]
         ready, _ = self._ray.wait(waited, num_returns=1, timeout=timeout)
         for reference in ready:
             if reference in self._busy:
-                yield self._end(reference)
+                yield from self._end(reference)
             else:
                 self._welcome(reference)
         for reference in [each for each, work in self._busy.items() if self._is_silent(work)]:
-            yield self._replace(reference)
+            yield from self._replace(reference)
         self._check_room()
 
-    def _end(self, reference: Any) -> Message:
+    def _end(self, reference: Any) -> Iterable[Message]:
         work = self._busy.pop(reference)
         try:
-            message: Message = self._ray.get(reference, timeout=self._silence)
+            messages: list[Message] = self._ray.get(reference, timeout=self._silence)
         except self._ray.exceptions.RayError:  # the worker or its machine is gone, perhaps with the answer in its store
             self._expect(work.worker)
-            return Lost(work.task.name)
-        self._idle.append(work.worker)
-        return message
+            return work.lost()
+        self._idle.append((work.worker, work.machine))
+        return messages
 
     def _is_silent(self, work: _Work) -> bool:
         """Ask for a sign of life now and then; whether one has been missing for too long."""
@@ -130,11 +139,11 @@ class RayEngine:
         except self._ray.exceptions.RayError:
             return False
 
-    def _replace(self, reference: Any) -> Message:
+    def _replace(self, reference: Any) -> Iterable[Message]:
         work = self._busy.pop(reference)
         self._ray.kill(work.worker, no_restart=False)
         self._expect(work.worker)
-        return Lost(work.task.name)
+        return work.lost()
 
     def _check_room(self) -> None:
         if self._idle or self._busy:
@@ -152,17 +161,21 @@ class RayEngine:
     def _welcome(self, reference: Any) -> None:
         worker = self._starting.pop(reference)
         try:
-            self._ray.get(reference)
+            machine: str = self._ray.get(reference)
         except self._ray.exceptions.ActorUnavailableError:  # it is on its way back
             self._expect(worker)
         except self._ray.exceptions.RayError as error:  # it cannot even be made
             if not (self._idle or self._busy or self._starting):
                 raise UsageError(f"No worker of the cluster can start: {_last_line(error)}") from error
         else:
-            self._idle.append(worker)
+            self._idle.append((worker, machine))
+
+    def is_gone(self, machine: str) -> bool:
+        return not any(node["Alive"] for node in self._ray.nodes() if node["NodeID"] == machine)
 
     def close(self) -> None:
-        for worker in [*self._idle, *self._starting.values(), *(work.worker for work in self._busy.values())]:
+        idle, busy = (worker for worker, _ in self._idle), (work.worker for work in self._busy.values())
+        for worker in [*idle, *self._starting.values(), *busy]:
             self._ray.kill(worker)
         if self._started:
             self._ray.shutdown()
@@ -174,18 +187,17 @@ class _Actor:
     def __init__(self, factory: Callable[[], Any]) -> None:
         self._worker = factory()
 
-    def is_ready(self) -> bool:
-        """Answered when there is nothing else to do."""
-        return True
+    def is_ready(self) -> str:
+        """Answered when there is nothing else to do, with the node."""
+        node: str = _ray().get_runtime_context().get_node_id()
+        return node
 
     def is_alive(self) -> bool:
         """Answered at once."""
         return True
 
-    def carry_out(self, task: Task) -> Message:
-        *_, last = self._worker.carry_out(task)
-        message: Message = last
-        return message
+    def carry_out(self, tasks: Sequence[Task]) -> list[Message]:
+        return [each for each in self._worker.carry_out(tasks) if not isinstance(each, Progress)]
 
 
 def _ask(worker: Any) -> Any:

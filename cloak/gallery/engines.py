@@ -5,7 +5,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, Protocol
@@ -20,16 +20,22 @@ _SPAWN = multiprocessing.get_context("spawn")
 
 
 class Engine(Protocol):
-    """Workers that each take one task at a time."""
+    """Workers that each take one task, or several of the same settings, at a time."""
+
+    def workers(self) -> int:
+        """How many there are, at work or not."""
 
     def free(self) -> int:
-        """How many tasks can be handed in now."""
+        """How many of them can be given something now."""
 
-    def submit(self, task: Task) -> None:
-        """Hand a task to a free worker; there must be one."""
+    def submit(self, tasks: Sequence[Task]) -> None:
+        """Hand tasks to a free worker; there must be one."""
 
     def messages(self, timeout: float) -> Iterator[Message]:
-        """What workers have said; waits at most so many seconds for the first. A task's end frees its worker."""
+        """What workers have said; waits at most so many seconds for the first. The last task's end frees a worker."""
+
+    def is_gone(self, machine: str) -> bool:
+        """Whether a machine, as `Lost` names it, was lost with all that was on it; may be noticed late."""
 
     def close(self) -> None:
         """End the workers at once, whatever they do."""
@@ -70,27 +76,33 @@ class LocalEngine:
         self._arguments = _threads(workers), device, factory
         self._workers = [_Process(*self._arguments, number) for number in range(workers)]
 
-    def free(self) -> int:
-        return sum(worker.task is None for worker in self._workers)
+    def workers(self) -> int:
+        return len(self._workers)
 
-    def submit(self, task: Task) -> None:
-        next(worker for worker in self._workers if worker.task is None).take(task)
+    def free(self) -> int:
+        return sum(not worker.unfinished for worker in self._workers)
+
+    def submit(self, tasks: Sequence[Task]) -> None:
+        next(worker for worker in self._workers if not worker.unfinished).take(tasks)
 
     def messages(self, timeout: float) -> Iterator[Message]:
-        busy = {worker.connection: place for place, worker in enumerate(self._workers) if worker.task is not None}
+        busy = {worker.connection: place for place, worker in enumerate(self._workers) if worker.unfinished}
         for connection in wait(list(busy), timeout):
             place = busy[connection]  # type: ignore[index]
             worker = self._workers[place]
-            assert worker.task is not None
             try:
                 message: Message = worker.connection.recv()
             except (EOFError, OSError):
-                message = Lost(worker.task.name)
                 worker.end()
-                worker = self._workers[place] = _Process(*self._arguments, place)
+                self._workers[place] = _Process(*self._arguments, place)
+                yield from (Lost(name, alone=worker.alone) for name in worker.unfinished)
+                continue
             if isinstance(message, Cloaked | Failed):
-                worker.task = None
+                worker.unfinished.remove(message.name)
             yield message
+
+    def is_gone(self, machine: str) -> bool:  # noqa: ARG002 (it is this one)
+        return False
 
     def close(self) -> None:
         for worker in self._workers:
@@ -98,10 +110,11 @@ class LocalEngine:
 
 
 class _Process:
-    """A worker's process, and the task it is at work on."""
+    """A worker's process, and the names of what it is at work on."""
 
     def __init__(self, threads: int, device: str, factory: Callable[[], Any], number: int) -> None:
-        self.task: Task | None = None
+        self.unfinished: list[str] = []
+        self.alone = True
         self.connection, other = _SPAWN.Pipe()
         arguments = other, threads, number if device == "cuda" else None, factory
         self._process: SpawnProcess = _SPAWN.Process(target=_serve, args=arguments, name=f"cloak-{number}", daemon=True)
@@ -109,10 +122,10 @@ class _Process:
             self._process.start()
         other.close()  # so that its end is noticed when the process ends
 
-    def take(self, task: Task) -> None:
-        self.task = task
+    def take(self, tasks: Sequence[Task]) -> None:
+        self.unfinished, self.alone = [task.name for task in tasks], len(tasks) == 1
         with contextlib.suppress(OSError):  # it has ended; reading from the connection will tell
-            self.connection.send(task)
+            self.connection.send(tasks)
 
     def end(self) -> None:
         self._process.kill()

@@ -23,6 +23,7 @@ from cloak.errors import CloakError, OutputError, UsageError
 from cloak.failures import OUT_OF_MEMORY, Failure, explain
 from cloak.gallery.engines import Engine
 from cloak.gallery.events import Event, Tally
+from cloak.gallery.grouping import gains, grouped
 from cloak.gallery.journal import Journal, Row, open_journal
 from cloak.gallery.naming import certificate_name, result_names
 from cloak.gallery.originals import LeftAlone, Original, find_among, find_originals
@@ -33,11 +34,13 @@ from cloak.gallery.watching import settled_files
 
 __all__ = ["Gallery", "Run", "journal_path"]
 
-_ATTEMPTS = 2  # a picture that ended two workers is not given to a third
+_MOST_ENDED = 2  # a picture that ended two workers is not given to a third
+_MOST_LOST = 5  # nor one whose workers were lost so often, with their machines or not
 _LEAST_MEMORY = 500_000_000  # bytes, as ProtectConfig has it
 _BATCH = 500
 _WAIT_SECONDS = 0.25
 Hashes = dict[str, str | None]
+Ready = deque[list[Task] | Event]
 
 
 def journal_path(destination: str) -> Path:
@@ -114,7 +117,8 @@ class Run:
     def __init__(self, gallery: Gallery, journal: Journal, store: Store) -> None:
         self.gallery, self.journal, self.store = gallery, journal, store
         self.tally = Tally()
-        self._attempts: dict[str, int] = {}
+        self._halvings: dict[str, int] = {}  # of the memory that a picture gets
+        self._lost: dict[str, list[str]] = {}  # machines of the workers that ended at it alone
         self._hashes: dict[str, Hashes] = {}  # of what is in the workers' hands
         self._rows: dict[str, Row] = {}
 
@@ -170,8 +174,8 @@ class Run:
             OutputError: the disk is full; what was done is kept.
         """
         began = time.monotonic()
-        tasks = self._tasks()
-        ready: deque[Task | Event] = deque()
+        tasks = self._groups(engine)
+        ready: Ready = deque()
         while True:
             while len(ready) <= engine.free() and (task := next(tasks, None)) is not None:
                 ready.append(task)  # one more than is needed: it is read while the workers are busy
@@ -184,13 +188,24 @@ class Run:
             if not self._hashes and not ready:
                 break
             for message in engine.messages(_WAIT_SECONDS):
-                if (event := self._answer(message, ready)) is not None:
+                if (event := self._answer(message, ready, engine)) is not None:
                     yield self._counted(event, began)
 
     def failures(self) -> Iterator[tuple[str, Failure]]:
         """Every picture of this run that has no result, now or from before, and why."""
         for row in self.journal.rows("failed"):
             yield row.original.name, Failure(row.kind, row.message, 1)
+
+    def _groups(self, engine: Engine) -> Iterator[list[Task] | Event]:
+        """What is waiting, as it is handed to workers: while there is enough for all of them, more than one at once."""
+
+        def share(held: int) -> int:
+            left = self.tally.waiting - len(self._hashes) + held
+            return max(1, left // max(1, engine.workers()))
+
+        if gains(self.gallery.config):
+            return grouped(self._tasks(), share)
+        return ([each] if isinstance(each, Task) else each for each in self._tasks())
 
     def _tasks(self) -> Iterator[Task | Event]:
         """What is waiting, read when it is asked for; also what fails before there is anything to compute."""
@@ -246,15 +261,16 @@ class Run:
         same = certificate.input.sha256 == hashes["input"] and digest == hashes["settings"]
         return same and self.store.sha256(output) == certificate.output.sha256
 
-    def _answer(self, message: Message, ready: "deque[Task | Event]") -> Event | None:
+    def _answer(self, message: Message, ready: Ready, engine: Engine) -> Event:
         if isinstance(message, Progress):
             return Event("progress", self.tally, message.name, progress=message)
         if isinstance(message, Cloaked):
             return self._keep(message)
         if isinstance(message, Lost):
-            return self._try_again(message.name, ready, lost=True)
+            return self._try_elsewhere(message, ready, engine)
         if message.failure.kind == OUT_OF_MEMORY:
-            return self._try_again(message.name, ready, lost=False, failure=message.failure)
+            self._halvings[message.name] = self._halvings.get(message.name, 0) + 1
+            return self._try_again(message.name, ready, "there was not enough memory", message.failure)
         return self._fail(message.name, message.failure)
 
     def _keep(self, cloaked: Cloaked) -> Event:
@@ -280,22 +296,35 @@ class Run:
         self.tally = replace(self.tally, done=self.tally.done + 1)
         return Event("done", self.tally, cloaked.name, output=row.output, certificate=certificate)
 
-    def _try_again(
-        self, name: str, ready: "deque[Task | Event]", *, lost: bool, failure: Failure | None = None
-    ) -> Event | None:
+    def _try_elsewhere(self, lost: Lost, ready: Ready, engine: Engine) -> Event:
+        """Once more what a worker ended at; among others that says nothing about any of them."""
+        if not lost.alone:
+            return self._hand_out(lost.name, ready, self.gallery.config.max_memory, "the worker ended; once more alone")
+        machines = self._lost.setdefault(lost.name, [])
+        machines.append(lost.machine)
+        ended = sum(not engine.is_gone(machine) for machine in machines)
+        reason = "A worker ended twice at this picture, perhaps for want of memory; give a smaller --max-memory."
+        failure = Failure("WorkerLost", reason, 1)
+        if ended >= _MOST_ENDED or len(machines) >= _MOST_LOST:
+            return self._fail(lost.name, failure)
+        self._halvings[lost.name] = max(ended, self._halvings.get(lost.name, 0))
+        return self._try_again(lost.name, ready, "the worker ended", failure)
+
+    def _try_again(self, name: str, ready: Ready, why: str, failure: Failure) -> Event:
         """Once more with half the memory, unless that has been tried."""
-        attempts = self._attempts[name] = self._attempts.get(name, 1) + 1
-        memory = self.gallery.config.max_memory // 2 ** (attempts - 1)
-        if memory < _LEAST_MEMORY or (lost and attempts > _ATTEMPTS):
-            ended = "A worker ended twice at this picture, perhaps for want of memory; give a smaller --max-memory."
-            return self._fail(name, failure or Failure("WorkerLost", ended, 1))
+        memory = self.gallery.config.max_memory // 2 ** self._halvings[name]
+        if memory < _LEAST_MEMORY:
+            return self._fail(name, failure)
+        return self._hand_out(name, ready, memory, f"{why}; once more with {memory / 1e9:.2g} GB at most")
+
+    def _hand_out(self, name: str, ready: Ready, memory: int, why: str) -> Event:
+        """Once more, next and alone."""
         try:
             data = self._rows[name].original.read()
         except CloakError as error:
             return self._fail(name, explain(error))
-        ready.appendleft(Task(name, data, self.gallery.config.model_copy(update={"max_memory": memory})))
-        why = "the worker ended" if lost else "there was not enough memory"
-        return Event("retry", self.tally, name, f"{why}; once more with {memory / 1e9:.2g} GB at most")
+        ready.appendleft([Task(name, data, self.gallery.config.model_copy(update={"max_memory": memory}))])
+        return Event("retry", self.tally, name, why)
 
     def _fail(self, name: str, failure: Failure, hashes: Hashes | None = None) -> Event:
         self._rows.pop(name, None)

@@ -1,14 +1,14 @@
 """What a run and its workers tell each other, and the work itself: from bytes to bytes, nothing is read or written."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from cloak.certificate import Certificate
 from cloak.config import ProtectConfig
 from cloak.failures import Failure, explain
-from cloak.protect import Protector, Result
+from cloak.protect import Protector
 from cloak.types import Stage
 
 __all__ = ["Cloaked", "Failed", "Lost", "Message", "Progress", "Task", "Worker"]
@@ -61,38 +61,48 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The worker ended while it was at work on a picture; there is a new worker already."""
+    """The worker ended while it was at work on a picture; there is a new worker already.
+
+    Args:
+        name: of the picture.
+        alone: whether the worker had been given no other.
+        machine: that it was on; empty for this one.
+    """
 
     name: str
+    alone: bool = True
+    machine: str = ""
 
 
 Message = Progress | Cloaked | Failed | Lost
 
 
 class Worker:
-    """Cloaks one picture after the other; the models of the last settings stay loaded."""
+    """Cloaks pictures; the models of the last settings stay loaded."""
 
     def __init__(self) -> None:
         self._protector: Protector | None = None
 
-    def carry_out(self, task: Task) -> Iterator[Message]:
-        """Do a task; the last message is its end."""
+    def carry_out(self, tasks: Sequence[Task]) -> Iterator[Message]:
+        """Do tasks of the same settings; each one's last message is its end."""
+        unfinished = dict(enumerate(tasks))
+        told: dict[int, float] = {}
         try:
-            if self._protector is None or self._protector.config != task.config:
-                self._protector = None  # frees the models of other settings before new ones are loaded
-                self._protector = Protector(task.config)
-            yield from self._cloak(self._protector, task)
+            pictures = [(task.data, PurePosixPath(task.name).name) for task in tasks]
+            for place, step in self._protector_for(tasks[0].config).batch(pictures):
+                if isinstance(step, Exception):
+                    yield Failed(unfinished.pop(place).name, explain(step))
+                elif step.result is not None:
+                    yield Cloaked(unfinished.pop(place).name, step.result.data, step.result.certificate)
+                elif time.monotonic() - told.get(place, 0.0) >= _PROGRESS_SECONDS:
+                    told[place] = time.monotonic()
+                    yield Progress(tasks[place].name, step.stage, step.index, step.total, step.eta_seconds)
         except Exception as error:
-            yield Failed(task.name, explain(error))
+            for task in unfinished.values():
+                yield Failed(task.name, explain(error))
 
-    @staticmethod
-    def _cloak(protector: Protector, task: Task) -> Iterator[Message]:
-        result: Result | None = None
-        told = 0.0
-        for step in protector.steps(task.data, name=PurePosixPath(task.name).name):
-            result = step.result or result
-            if time.monotonic() - told >= _PROGRESS_SECONDS:
-                told = time.monotonic()
-                yield Progress(task.name, step.stage, step.index, step.total, step.eta_seconds)
-        assert result is not None
-        yield Cloaked(task.name, result.data, result.certificate)
+    def _protector_for(self, config: ProtectConfig) -> Protector:
+        if self._protector is None or self._protector.config != config:
+            self._protector = None  # frees the models of other settings before new ones are loaded
+            self._protector = Protector(config)
+        return self._protector

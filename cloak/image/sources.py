@@ -21,9 +21,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cloak.errors import CloakError, InputError
 
-__all__ = ["FORMATS", "LoadedFile", "ReadLimits", "check_size", "decoding", "load_bytes"]
+__all__ = ["FORMATS", "LoadedFile", "ReadLimits", "announced_size", "check_size", "decoding", "load_bytes"]
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "AVIF", "BMP")
+_HEADERS_IN_PYTHON = ("PNG", "JPEG", "BMP")  # Pillow opens the others with libraries in C
 READABLE = "PNG, JPEG, WebP, TIFF, AVIF or BMP"
 KNOWN_ELSEWHERE = {
     b"GIF8": "a GIF",
@@ -163,6 +164,18 @@ def check_size(size: tuple[int, int], label: str, limits: ReadLimits) -> None:
             f"{label} is too large ({width} x {height} pixels, the limit is {limits.max_pixels:,}); "
             "make it smaller or raise the limit."
         )
+
+
+def announced_size(data: bytes) -> tuple[int, int] | None:
+    """Height and width that the header of a file tells, before its orientation is applied; None where it does not.
+
+    No library in C sees the file, so that the process that asks is safe from those that would bring it down.
+    """
+    try:
+        with decoding("", ReadLimits()), Image.open(io.BytesIO(data), formats=_HEADERS_IN_PYTHON) as image:
+            return image.height, image.width
+    except InputError:
+        return None
 
 
 @contextmanager

@@ -27,6 +27,8 @@ class Artcloak(Method):
     Chosen by measurement: see docs/effect.md for the comparison with the other objectives.
     """
 
+    batches = True
+
     def loss(self, surrogate: Surrogate, original: Tensor, target: Target | None) -> Loss | None:  # noqa: ARG002
         if "decode" in surrogate.capabilities:
             return DecodedUntargeted(surrogate, original)

@@ -47,6 +47,7 @@ class Method(ABC):
     """
 
     needs_target: ClassVar[bool] = False
+    batches: ClassVar[bool] = False  # whether its losses are `Inquiring`, with no other chance than the attack's
     published: ClassVar[Published | None] = None
 
     def __init__(self, *, seed: int = 0, style: str | None = None) -> None:

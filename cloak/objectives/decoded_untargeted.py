@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from cloak.inquiry import Inquiring, Inquiry
 from cloak.objectives.base import OBJECTIVES, Objective
 from cloak.perceptual import low_frequency, middle_band
 from cloak.surrogates import Surrogate
@@ -16,7 +17,7 @@ __all__ = ["DecodedUntargeted"]
     summary="change what decode(encode(x)) looks like: low frequencies and texture",
     requires=frozenset({"encode", "decode"}),
 )
-class DecodedUntargeted(Objective):
+class DecodedUntargeted(Inquiring, Objective):
     """Minus the change of decode(encode(x)), by frequency.
 
     Args:
@@ -41,8 +42,8 @@ class DecodedUntargeted(Objective):
         with torch.no_grad():
             self._seen = surrogate.see(original)
 
-    def __call__(self, x: Tensor) -> Tensor:
-        change = self.surrogate.see(x) - self._seen
+    def inquire(self, x: Tensor) -> Inquiry:
+        change = (yield self.surrogate.see, x) - self._seen
         change = change - (1 - self.uniform) * change.mean((2, 3), keepdim=True)
         return -(_rms(low_frequency(change)) + self.band * _rms(middle_band(change)))
 

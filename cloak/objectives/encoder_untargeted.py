@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from cloak.inquiry import Inquiring, Inquiry
 from cloak.objectives.base import OBJECTIVES, Objective
 from cloak.surrogates import Surrogate
 from cloak.targets import Target
@@ -17,7 +18,7 @@ __all__ = ["EncoderUntargeted"]
     licence="none",
     requires=frozenset({"encode"}),
 )
-class EncoderUntargeted(Objective):
+class EncoderUntargeted(Inquiring, Objective):
     """Minus the root mean square movement of the latent, relative to the latent's spread."""
 
     def __init__(self, surrogate: Surrogate, original: Tensor, *, target: Target | None = None) -> None:
@@ -26,6 +27,6 @@ class EncoderUntargeted(Objective):
             self._latent = surrogate.encode(original)
             self._spread = self._latent.flatten(1).std(1).clamp_min(1e-4)
 
-    def __call__(self, x: Tensor) -> Tensor:
-        moved = (self.surrogate.encode(x) - self._latent).pow(2).mean((1, 2, 3))
+    def inquire(self, x: Tensor) -> Inquiry:
+        moved = ((yield self.surrogate.encode, x) - self._latent).pow(2).mean((1, 2, 3))
         return -(moved + 1e-12).sqrt() / self._spread

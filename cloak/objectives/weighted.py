@@ -1,16 +1,16 @@
 """Sums of losses, and one loss seen in several places."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from cloak.inquiry import Inquiring, Inquiry, Loss, inquire
+
 __all__ = ["WeightedSum"]
 
-Loss = Callable[[Tensor], Tensor]
 
-
-class WeightedSum:
+class WeightedSum(Inquiring):
     """A weighted sum of losses with the contract of one.
 
     Args:
@@ -23,8 +23,8 @@ class WeightedSum:
             raise ValueError(f"{len(losses)} losses need as many weights, got {len(weights)}")
         self.losses, self.weights = list(losses), list(weights)
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def inquire(self, x: Tensor) -> Inquiry:
         total = torch.zeros(len(x), device=x.device)
         for loss, weight in zip(self.losses, self.weights, strict=True):
-            total = total + weight * loss(x)
+            total = total + weight * (yield from inquire(loss, x))
         return total

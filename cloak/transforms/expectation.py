@@ -4,19 +4,18 @@ References:
     Athalye et al. 2018, "Synthesizing Robust Adversarial Examples", arXiv 1707.07397, eq. 2.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from cloak.inquiry import Inquiring, Inquiry, Loss, inquire
 from cloak.transforms.base import Transform
 
 __all__ = ["ExpectationOverTransforms"]
 
-Loss = Callable[[Tensor], Tensor]
 
-
-class ExpectationOverTransforms:
+class ExpectationOverTransforms(Inquiring):
     """Wraps a loss; each call draws `samples` transforms and averages.
 
     The optimiser's momentum averages over steps, so one sample a step is the cheapest good choice.
@@ -43,9 +42,9 @@ class ExpectationOverTransforms:
         self.loss, self.transforms, self.generator, self.samples = loss, transforms, generator, samples
         self.probabilities = torch.tensor(probabilities)
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def inquire(self, x: Tensor) -> Inquiry:
         total = torch.zeros(len(x), device=x.device)
         for _ in range(self.samples):
             index = int(torch.multinomial(self.probabilities, 1, generator=self.generator))
-            total = total + self.loss(self.transforms[index](x, self.generator))
+            total = total + (yield from inquire(self.loss, self.transforms[index](x, self.generator)))
         return total / self.samples

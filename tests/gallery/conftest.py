@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,29 +32,40 @@ class InlineEngine:
         certificate: what certificates are made from.
         answers: messages instead of a result, by name, one for each attempt.
         tasks: every task that was handed in, in order.
+        groups: names of those that were handed in together.
+        gone: machines that were lost.
     """
 
     certificate: Certificate
     answers: dict[str, list[Message]] = field(default_factory=dict)
     tasks: list[Task] = field(default_factory=list)
+    gone: set[str] = field(default_factory=set)
     closed: bool = False
-    waiting: deque[Task] = field(default_factory=deque)
+    groups: list[list[str]] = field(default_factory=list)
+    waiting: deque[Sequence[Task]] = field(default_factory=deque)
+
+    def workers(self) -> int:
+        return 2
 
     def free(self) -> int:
         return 2 - len(self.waiting)
 
-    def submit(self, task: Task) -> None:
+    def submit(self, tasks: Sequence[Task]) -> None:
         assert self.free() > 0
-        self.tasks.append(task)
-        self.waiting.append(task)
+        self.tasks += tasks
+        self.groups.append([task.name for task in tasks])
+        self.waiting.append(tasks)
 
     def messages(self, timeout: float) -> Iterator[Message]:  # noqa: ARG002 (nothing to wait for)
         if not self.waiting:
             return
-        task = self.waiting.popleft()
-        yield Progress(task.name, "attack", 1, 2, 3.0)
-        answers = self.answers.get(task.name)
-        yield answers.pop(0) if answers else _cloaked(task, self.certificate)
+        for task in self.waiting.popleft():
+            yield Progress(task.name, "attack", 1, 2, 3.0)
+            answers = self.answers.get(task.name)
+            yield answers.pop(0) if answers else _cloaked(task, self.certificate)
+
+    def is_gone(self, machine: str) -> bool:
+        return machine in self.gone
 
     def close(self) -> None:
         self.closed = True

@@ -85,12 +85,12 @@ def _dying_once(marker: Path, *, with_node: bool) -> Callable[[], Worker]:
 
     def make() -> Worker:
         class Mortal(Worker):
-            def carry_out(self, task):  # without annotations, whose names Ray would not send
-                if task.name == "2.png" and not marker.exists():
+            def carry_out(self, tasks):  # without annotations, whose names Ray would not send
+                if "2.png" in [task.name for task in tasks] and not marker.exists():
                     marker.touch()
                     os.kill(os.getppid() if with_node else os.getpid(), signal.SIGKILL)
                     time.sleep(60)  # its node takes it along
-                return super().carry_out(task)
+                return super().carry_out(tasks)
 
         return Mortal()
 
@@ -113,17 +113,36 @@ def test_a_killed_worker_or_node_leaves_the_bytes_of_the_local_run(
     assert [event.name for event in events if event.kind == "retry"]
 
 
+@pytest.mark.parametrize("with_node", [False, True], ids=["worker", "node"])
+def test_a_lost_machine_is_told_from_a_worker_that_ended(cluster: Any, tmp_path: Path, with_node: bool) -> None:
+    from cloak.gallery.cluster import RayEngine
+
+    factory = _dying_once(tmp_path / "died", with_node=with_node)
+    with contextlib.closing(RayEngine(workers=1, address=cluster.address, factory=factory)) as engine:
+        while not engine.free():
+            assert not list(engine.messages(0.2))
+        engine.submit([Task(name, b"", CONFIG) for name in ("1.png", "2.png")])
+        lost = _until(engine, 2)
+        machines = {each.machine for each in lost if isinstance(each, Lost) and not each.alone}
+        assert len(lost) == 2
+        assert len(machines) == 1
+        limit = time.monotonic() + (60 if with_node else 2)
+        while not engine.is_gone(*machines) and time.monotonic() < limit:
+            time.sleep(0.2)
+        assert engine.is_gone(*machines) == with_node
+
+
 def _hanging_once(marker: Path) -> Callable[[], Any]:
     """Makes workers of which one stops for ever at its first task and the others take five seconds for theirs."""
 
     def make() -> Any:
         class Hanging:
-            def carry_out(self, task):
+            def carry_out(self, tasks):
                 if not marker.exists():
                     marker.touch()
                     os.kill(os.getpid(), signal.SIGSTOP)
                 time.sleep(5)
-                yield Failed(task.name, Failure("Tried", str(os.getpid()), 1))
+                yield Failed(tasks[0].name, Failure("Tried", str(os.getpid()), 1))
 
         return Hanging()
 
@@ -145,14 +164,16 @@ def test_a_worker_that_hangs_is_replaced_and_a_slow_one_is_not(cluster: Any, tmp
     with contextlib.closing(engine):
         while not engine.free():
             assert not list(engine.messages(0.2))
-        engine.submit(Task("a.png", b"", CONFIG))
-        assert _until(engine, 1) == [Lost("a.png")]
+        engine.submit([Task("a.png", b"", CONFIG)])
+        (lost,) = _until(engine, 1)
+        assert isinstance(lost, Lost)
+        assert (lost.name, lost.alone, engine.is_gone(lost.machine)) == ("a.png", True, False)
         while not engine.free():
             assert not list(engine.messages(0.2))
-        engine.submit(Task("a.png", b"", CONFIG))
+        engine.submit([Task("a.png", b"", CONFIG)])
         (answer,) = _until(engine, 1)
         assert isinstance(answer, Failed)
-        engine.submit(Task("b.png", b"", CONFIG))  # and it can be closed while a worker is busy
+        engine.submit([Task("b.png", b"", CONFIG)])  # and it can be closed while a worker is busy
 
 
 def test_without_room_for_a_worker_the_run_ends(cluster: Any, tmp_path: Path) -> None:

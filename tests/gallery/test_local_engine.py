@@ -34,7 +34,7 @@ def test_workers_give_the_bytes_that_a_protector_gives_and_survive_their_end() -
     engine = LocalEngine(workers=1, device="cpu", factory=Worker)
     try:
         task = _task("a.png")
-        engine.submit(task)
+        engine.submit([task])
         assert engine.free() == 0
         (cloaked,) = _ends(engine, 1)
         assert isinstance(cloaked, Cloaked)
@@ -42,17 +42,18 @@ def test_workers_give_the_bytes_that_a_protector_gives_and_survive_their_end() -
         assert cloaked.certificate.input.name == "a.png"
         assert engine.free() == 1
 
-        engine.submit(Task("b.png", b"no picture", CONFIG))
+        engine.submit([Task("b.png", b"no picture", CONFIG)])
         (failed,) = _ends(engine, 1)
         assert isinstance(failed, Failed)
         assert failed.failure.kind == "InputError"
 
-        engine.submit(_task("c.png"))
-        time.sleep(0.1)
-        (child,) = multiprocessing.active_children()
-        child.kill()
-        assert _ends(engine, 1) == [Lost("c.png")]
-        assert engine.free() == 1  # there is a new one
+        for names in (["c.png"], ["d.png", "e.png"]):
+            engine.submit([_task(name) for name in names])
+            time.sleep(0.1)
+            (child,) = multiprocessing.active_children()
+            child.kill()
+            assert _ends(engine, len(names)) == [Lost(name, alone=len(names) == 1) for name in names]
+            assert engine.free() == engine.workers() == 1  # there is a new one
     finally:
         engine.close()
     assert not multiprocessing.active_children()

@@ -1,6 +1,6 @@
 """A machine with too little memory, from the allocator's error to the finished picture."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +31,21 @@ class OneWorker:
     def __init__(self) -> None:
         self.worker, self.tasks, self.waiting = Worker(), [], []
 
+    def workers(self) -> int:
+        return 1
+
     def free(self) -> int:
         return 1 - len(self.waiting)
 
-    def submit(self, task: Task) -> None:
-        self.tasks.append(task)
-        self.waiting.append(task)
+    def submit(self, tasks: Sequence[Task]) -> None:
+        self.tasks += tasks
+        self.waiting.append(tasks)
 
     def messages(self, timeout: float) -> Iterator[Message]:  # noqa: ARG002 (nothing to wait for)
         yield from self.worker.carry_out(self.waiting.pop())
+
+    def is_gone(self, machine: str) -> bool:  # noqa: ARG002
+        return False
 
     def close(self) -> None: ...
 
@@ -88,8 +94,8 @@ def test_the_worker_goes_on_after_it(picture: Path, monkeypatch: pytest.MonkeyPa
     worker, task = Worker(), Task("a.png", picture.read_bytes(), CONFIG)
     with monkeypatch.context() as patch:
         patch.setattr(TinyAutoencoder, "_features", _short_of_memory(ERRORS["GPU"], lambda _: False))
-        *_, failed = worker.carry_out(task)
+        *_, failed = worker.carry_out([task])
     assert isinstance(failed, Failed)
     assert failed.failure.kind == OUT_OF_MEMORY
-    *_, cloaked = worker.carry_out(task)
+    *_, cloaked = worker.carry_out([task])
     assert isinstance(cloaked, Cloaked)

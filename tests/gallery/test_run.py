@@ -188,6 +188,23 @@ def test_a_lost_worker_costs_nothing_and_poison_is_put_aside(go: Go, fill: Any, 
     assert [task.name for task in engine.tasks].count("poison.png") == 2
 
 
+def test_machines_that_were_lost_are_not_held_against_a_picture_but_for_the_fifth_time(
+    go: Go, fill: Any, engine: Any
+) -> None:
+    fill("a.png", "b.png", "c.png")
+    engine.gone = {"1", "2", "3"}
+    engine.answers = {
+        "a.png": [Lost("a.png", machine="1"), Lost("a.png", machine="2"), Lost("a.png", machine="4")],
+        "b.png": [Lost("b.png", machine="1"), Lost("b.png", machine="4"), Lost("b.png", machine="5")],
+        "c.png": [Lost("c.png", machine="3")] * 9,
+    }
+    events = go()
+    assert (_names(events, "done"), _names(events, "failed")) == (["a.png"], ["b.png", "c.png"])
+    assert [task.name for task in engine.tasks].count("c.png") == 5
+    memory = [task.config.max_memory // 10**9 for task in engine.tasks if task.name == "a.png"]
+    assert memory == [4, 4, 4, 2]
+
+
 def test_permissions_and_times_are_those_of_the_original(go: Go, fill: Any, folders: Folders) -> None:
     fill("a.png")
     os.chmod(folders[0] / "a.png", 0o640)

@@ -28,7 +28,7 @@ from cloak.config import ProtectConfig
 from cloak.errors import CloakError
 from cloak.image import read_picture
 from cloak.protect import Protector
-from cloak_eval.benchmarks.batching import measure_batches
+from cloak_eval.benchmarks.batching import measure_batches, measure_pictures
 from cloak_eval.benchmarks.results import Provenance, Record, provenance, write_json
 from cloak_eval.benchmarks.speed import painted_picture
 
@@ -80,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
         "workers": _workers,
         "memory": _memory,
         "cost": _cost,
-        "batch": lambda *_: (measure_batches(), True),
+        "batch": _batch,
     }
     with tempfile.TemporaryDirectory() as folder:
         figures, kept = parts[options.part](options, Path(folder))
@@ -288,6 +288,12 @@ def _workers(options: argparse.Namespace, folder: Path) -> tuple[dict[str, Any],
         seconds[workers] = event["tally"]["seconds"]
     ratio = seconds[1] / seconds[2]
     return {"seconds": {str(count): value for count, value in seconds.items()}, "ratio": round(ratio, 2)}, ratio >= 1.6
+
+
+def _batch(options: argparse.Namespace, folder: Path) -> tuple[dict[str, Any], bool]:  # noqa: ARG001
+    """What small pictures gain from being worked on together: one gradient, and all that a worker does."""
+    whole = [measure_pictures(side, count, options.effort) for side, count in ((64, 40), (128, 40))]
+    return {"pictures": whole, **measure_batches()}, all(row["same_bytes"] for row in whole)
 
 
 def _cost(options: argparse.Namespace, folder: Path) -> tuple[dict[str, Any], bool]:  # noqa: ARG001
