@@ -146,8 +146,8 @@ class Backbone(nn.Module):
             elif token[0] == "c":
                 stages[-1].append(_convolution(weights[count], biases[count], token))
                 count += 1
-            elif token == "b" and stages[-1] and isinstance(stages[-1][-1], nn.Conv2d):
-                stages[-1].append(_BlurredConvolution(stages[-1].pop()))
+            elif token == "b" and stages[-1] and isinstance(before := stages[-1][-1], nn.Conv2d):
+                stages[-1][-1] = _BlurredConvolution(before)
             else:
                 stages[-1].append(_plain_layer(token))
         self.stages = nn.ModuleList(nn.Sequential(*stage) for stage in stages if stage)

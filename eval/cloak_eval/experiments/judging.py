@@ -56,6 +56,6 @@ def train_judge(
 def _redrawn(pipe: Any, pictures: Tensor) -> Tensor:
     """Drawn over without a prompt; (N, 3, side, side)."""
     generator = torch.Generator().manual_seed(_SEED)
-    latents = latent_distribution(pipe, pictures)[0].split(_CHUNK)
+    latents = torch.split(latent_distribution(pipe, pictures)[0], _CHUNK)
     drawn = [denoised(pipe, each.to(pipe.unet.device), REDRAWN_FROM, generator) for each in latents]
     return decode_latents(pipe, torch.cat(drawn))
