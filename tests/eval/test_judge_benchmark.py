@@ -23,7 +23,7 @@ def art(tmp_path: Path) -> list[Path]:
     for (folder, artist), tint in tints.items():
         place = tmp_path / folder / artist
         place.mkdir(parents=True)
-        for index in range(4):
+        for index in range(8):
             picture = toy_picture(48, 56, seed=index)[0] * torch.tensor(tint)[:, None, None]
             Image.fromarray((picture * 255).byte().permute(1, 2, 0).numpy()).save(place / f"{index}.png")
     return [tmp_path / "first", tmp_path / "second"]
@@ -36,11 +36,11 @@ def test_accuracy_and_confusion_are_published_for_the_first_folder_and_for_all(a
     assert main(command) == 0
     result = JudgeResult.model_validate_json(out.read_bytes())
     assert [row.gallery for row in result.rows] == ["first", "first+second"]
-    assert result.summary["first"]["clean"] >= 0.75  # each probe learns from three pictures
-    confusion = result.rows[0].report["confusion"]
-    assert [sum(row) for row in confusion] == [4, 4]
-    assert result.rows[1].report["held_out_pictures"] == 12
-    assert "| 2 (first) | 0 | 8 | 8 | 50 % | " in judge_table(result)
+    assert result.summary["first"]["clean"] >= 0.75  # each probe learns from six or seven pictures
+    confusion = result.rows[0].report["confusions"]["clean"]
+    assert [sum(row) for row in confusion] == [8, 8]
+    assert result.rows[1].report["held_out_pictures"] == 24
+    assert "| 2 (first) | 0 | 16 | 16 | 50 % | " in judge_table(result)
     assert f"| bert | {confusion[1][0]} | {confusion[1][1]} | " in confusion_table(result.rows[0].report)
 
 
