@@ -27,7 +27,7 @@ class EffortLevel:
 
 
 EFFORTS: dict[Effort, EffortLevel] = {
-    "instant": EffortLevel(steps=5, side=256, detail=0.0, battery="none", thorough=False),
+    "instant": EffortLevel(steps=6, side=256, detail=0.0, battery="none", thorough=False),
     "fast": EffortLevel(steps=6, side=512, detail=0.0, battery="short", thorough=False),
     "standard": EffortLevel(steps=36, side=512, detail=0.0, battery="full", thorough=False),
     "thorough": EffortLevel(steps=160, side=512, detail=0.2, battery="full", thorough=True),
