@@ -105,7 +105,11 @@ _TABLES = {True: "Visibility and detectability of the published pictures", False
 
 
 def _measure_tables(report: Report) -> Iterator[tuple[str, list[list[str]]]]:
-    """Title and lines of each table: metrics down, with the direction that is good for the artist, arms across."""
+    """Title and lines of each table; metrics go down, with the direction that is good for the artist, arms across."""
+    if report.called:
+        heads = sorted({who for row in report.called.values() for who in row})
+        rows = [[name, *(f"{100 * row.get(who, 0):.0f} %" for who in heads)] for name, row in report.called.items()]
+        yield "Whom the judge names, from clean pictures", [["drawn by", *heads], *rows]
     for of_pictures, title in _TABLES.items():
         some = [measure for measure in report.measures if measure.of_pictures == of_pictures]
         figures = {(each.metric, each.arm): each.figure for each in some}

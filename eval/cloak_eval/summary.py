@@ -72,6 +72,8 @@ class Report:
         visibility: LPIPS of each arm.
         seconds: of each picture and arm, where it was measured.
         measures: every metric by arm.
+        called: shares by artist whom the judge names, of what was drawn without fine-tune and by mimics of clean
+            pictures, where nobody attacked.
     """
 
     results: Sequence[CellResult]
@@ -81,6 +83,7 @@ class Report:
     visibility: dict[str, float]
     seconds: dict[str, float]
     measures: Sequence[Measure]
+    called: dict[str, dict[str, float]]
 
     @property
     def ranking(self) -> list[Row]:
@@ -135,7 +138,21 @@ def build_report(results: Sequence[CellResult]) -> Report:
         visibility=_means((arm_of(r), r.metrics["lpips"].figure.value) for r in done if "lpips" in r.metrics),
         seconds=_means((arm_of(r), r.protect_seconds) for r in done if r.protect_seconds is not None),
         measures=[*_measures(_one_each(groups), of_pictures=True), *_measures(kept, of_pictures=False)],
+        called=_called(done),
     )
+
+
+def _called(done: Sequence[CellResult]) -> dict[str, dict[str, float]]:
+    """Where the judge's answers go when nobody protects anything: an artist's column holds the wrong-artist control."""
+    table: dict[str, dict[str, float]] = {}
+    for result in done:
+        cell = result.cell
+        if cell.method == CLEAN and cell.countermeasure == "none" and result.called:
+            name = "no fine-tune, asked for" if cell.mimic == "none" else f"{cell.mimic} of"
+            drawn = sum(result.called.values())
+            seed = f", seed {cell.seed}" if cell.seed else ""
+            table[f"{name} {cell.artist}{seed}"] = {who: count / drawn for who, count in result.called.items()}
+    return dict(sorted(table.items(), key=lambda row: (not row[0].startswith("no fine-tune"), row[0])))
 
 
 def _one_each(groups: dict[Group, list[CellResult]]) -> dict[Group, list[CellResult]]:

@@ -120,6 +120,18 @@ def judged(results: list[CellResult], success: dict[str, list[float]]) -> list[C
     return changed
 
 
+def test_report_says_whom_the_judge_names(finished_run: Path) -> None:
+    cells = list(results(finished_run).values())
+    assert all(sum(result.called.values()) == 2 for result in cells)
+    named = {"none": {"anna": 1, "bert": 3}, "lora": {"anna": 4, "bert": 0}}
+    report = build_report([result.model_copy(update={"called": named[result.cell.mimic]}) for result in cells])
+    assert report.called == {
+        "no fine-tune, asked for anna": {"anna": 0.25, "bert": 0.75},
+        "lora of anna": {"anna": 1.0, "bert": 0.0},
+    }
+    assert "| no fine-tune, asked for anna | 25 % | 75 % |" in to_markdown(report)
+
+
 def test_report_gives_numbers_only_where_the_clean_mimic_succeeds(finished_run: Path) -> None:
     cells = list(results(finished_run).values())
     answers = {

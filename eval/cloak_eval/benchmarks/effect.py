@@ -22,7 +22,7 @@ from cloak import ProtectConfig, Protector
 from cloak.budgets import STRENGTHS
 from cloak.certificate import measure_visibility
 from cloak.device import resolve_device, working_dtype
-from cloak.effect import Comparison, ModelEffect
+from cloak.effect import Comparison, ModelEffect, noise_like
 from cloak.image import read_picture
 from cloak.perceptual import low_frequency_rms, lpips
 from cloak.surrogates import Surrogate, load_surrogate
@@ -210,7 +210,10 @@ def _spread(values: list[float]) -> dict[str, float]:
 
 
 def run_large(options: argparse.Namespace) -> None:
-    """Protect 2048 px pictures made of four; measure the seen shift at that size and as trainers resize them."""
+    """Protect 2048 px pictures made of four; measure the seen shift at that size and as trainers resize them.
+
+    Beside that of noise of the same LPIPS at full size.
+    """
     teacher = _teacher(options.weights)
     protector = Protector(ProtectConfig())
     paths = _pictures(options.art, 0)
@@ -219,13 +222,21 @@ def run_large(options: argparse.Namespace) -> None:
         large = _montage([paths[(index + k * len(paths) // 4) % len(paths)] for k in range(4)])
         result = protector(large)
         before, after = read_picture(large).pixels, read_picture(result.data).pixels
+        distance = lpips("alex").from_original(before)
+        noisy = noise_like(before, distance(after), distance)
         rows[f"montage {index}"] = {
-            surrogate.name: {str(side): _shift_at(surrogate, before, after, side) for side in (512, 1024, _LARGE)}
+            surrogate.name: {
+                str(side): {
+                    "cloak": _shift_at(surrogate, before, after, side),
+                    "noise": _shift_at(surrogate, before, noisy, side),
+                }
+                for side in (512, 1024, _LARGE)
+            }
             for surrogate in [*protector.surrogates, teacher]
             if "decode" in surrogate.capabilities
         } | {"seconds": result.certificate.seconds}
     kept = {
-        model: _spread([row[model]["512"] / row[model][str(_LARGE)] for row in rows.values()])
+        model: _spread([row[model]["512"]["cloak"] / row[model][str(_LARGE)]["cloak"] for row in rows.values()])
         for model in next(iter(rows.values()))
         if model != "seconds"
     }

@@ -51,16 +51,17 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Every objective on every picture."""
+    """Every objective that needs no more than an autoencoder, on every picture."""
     student = load_surrogate("tiny-flux2").to("cpu", torch.bfloat16)
     teacher = load_surrogate(str(options.weights)).to("cpu", torch.bfloat16)
     artists = sorted(path for path in options.art.iterdir() if path.is_dir())
     pictures = [path for artist in artists for path in sorted(artist.glob("*.jpg"))[: options.per_artist]]
+    possible = [entry.name for entry in OBJECTIVES if entry.value.requires <= student.capabilities]
     rows = []
     for path in pictures:
         x = read_picture(path).pixels
         x = round_to_8_bits(resized(x, scale_for(x, options.side)))
-        rows += [_row(entry.name, x, student, teacher, options.steps) | {"picture": path.stem} for entry in OBJECTIVES]
+        rows += [_row(name, x, student, teacher, options.steps) | {"picture": path.stem} for name in possible]
     write_json(ObjectivesResult(summary=_summary(rows), provenance=provenance(), rows=rows), options.out)
 
 

@@ -136,6 +136,7 @@ class CellRun:
             judge=judge,
             others=gallery.others,
             suspicion=self._suspicion,
+            see_references=self.store.features,
             eye=eye,
         )
         write_file(
@@ -145,6 +146,7 @@ class CellRun:
         return {
             "metrics": {name: self._metric(name, evidence) for name in experiment.metrics or measurable(eye)},
             "judge": dict(vars(judge.report)),
+            "called": judge.called(evidence.output_features),
             "weights": {
                 experiment.model: pipeline_sha256(pipeline_folder(experiment.model)),
                 **({f"{eye.name} as the eye": eye.sha256} if eye and experiment.eye else {}),

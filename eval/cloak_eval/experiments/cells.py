@@ -60,6 +60,7 @@ class CellResult(Record):
     pictures: dict[str, str] = Field(default={}, description="sha256 of the artist's files that were stolen.")
     judge: dict[str, Any] = Field(default={}, description="How good the style classifier is on held-out crops.")
     metrics: dict[str, MetricResult] = Field(default={})
+    called: dict[str, int] = Field(default={}, description="Drawings by the artist whom the judge names.")
     final_loss: float | None = Field(default=None, description="Mean of the last tenth of the training; null without.")
     seconds: float
     protect_seconds: float | None = Field(default=None, description="Of each picture; null where nothing was computed.")

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from cloak.image import write_file
 from cloak_eval.experiments.cells import digest
+from cloak_eval.metrics.features import FEATURES, style_features
 
 __all__ = ["Store"]
 
@@ -39,6 +40,11 @@ class Store:
         """The same for 8-bit pictures (3, H, W) in [0, 1]."""
         kept = self.get(key, lambda: [(each * 255).round().byte() for each in compute()])
         return [each.float() / 255 for each in kept]
+
+    def features(self, pictures: Tensor) -> Tensor:
+        """Style features of pictures (N, 3, h, w); (N, D)."""
+        key = digest("features", FEATURES, str(tuple(pictures.shape)), pictures.numpy().tobytes())
+        return self.get(key, lambda: [style_features(pictures)])[0]
 
 
 def as_bytes(pictures: list[Tensor]) -> str:

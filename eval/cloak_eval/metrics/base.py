@@ -32,6 +32,7 @@ class Evidence:
         others: the artist's other clean pictures, whole, (3, H, W) each.
         suspicion: how much a picture (3, H, W) looks cloaked to somebody who has learnt that from the tool itself.
         eye: a model that embeds pictures and perhaps words; metrics say by `requires` what it must be able to.
+        see_references: gives the style features of the references, which are the same in many cells.
     """
 
     artist: str
@@ -43,6 +44,7 @@ class Evidence:
     others: Sequence[Tensor] = ()
     suspicion: Callable[[Tensor], float] | None = None
     eye: Surrogate | None = None
+    see_references: Callable[[Tensor], Tensor] = style_features
 
     @functools.cached_property
     def output_features(self) -> Tensor:
@@ -64,7 +66,7 @@ class Evidence:
     @functools.cached_property
     def reference_features(self) -> Tensor:
         """Style features of the references, (M, D)."""
-        return style_features(self.references)
+        return self.see_references(self.references)
 
 
 class Metric(ABC):

@@ -78,6 +78,11 @@ class StyleClassifier:
         """(N,) float64, 1 where `artist` is the most likely one."""
         return (self.probabilities(features).argmax(1) == self.index(artist)).double()
 
+    def called(self, features: Tensor) -> dict[str, int]:
+        """How many of N pictures each artist is named for; sums to N."""
+        counts = torch.bincount(self.probabilities(features).argmax(1), minlength=len(self.artists))
+        return dict(zip(self.artists, counts.tolist(), strict=True))
+
     def index(self, artist: str) -> int:
         """Position of an artist; raises UsageError for one that it was not trained on."""
         if artist not in self.artists:
