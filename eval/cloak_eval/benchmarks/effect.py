@@ -7,10 +7,8 @@ Finished pictures are kept in the result file and skipped when the run is starte
 
 import argparse
 import functools
-import multiprocessing
 import statistics
 import time
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +26,7 @@ from cloak.perceptual import low_frequency_rms, lpips
 from cloak.surrogates import Surrogate, load_surrogate
 from cloak.views import resized, scale_for
 from cloak_eval.benchmarks.results import Provenance, Record, provenance, write_json
+from cloak_eval.processes import one_core_each
 
 __all__ = ["add_parser", "run", "run_large"]
 
@@ -81,8 +80,7 @@ def run(options: argparse.Namespace) -> None:
     paths = {f"{path.parent.name}/{path.stem}": path for path in _pictures(options.art, options.per_artist)}
     missing = [name for name in paths if name not in rows]
     measure = functools.partial(_row, config=config, weights=options.weights)
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(options.jobs, mp_context=spawn, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with one_core_each(options.jobs) as pool:
         for name, row in zip(missing, pool.map(measure, [paths[name] for name in missing]), strict=True):
             rows[name] = row
             _save(options.out, key, rows)

@@ -61,7 +61,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "gallery", help="kills survived, throughput, workers, memory, cost and batches of galleries"
     )
     parser.add_argument("part", choices=get_args(Part))
-    parser.add_argument("--pictures", type=int, nargs="+", default=[1000], help="several only for memory")
+    parser.add_argument(
+        "--pictures", type=int, nargs="+", help="several only for memory; default 1000, for batch 40 of each size"
+    )
     parser.add_argument("--sides", type=int, nargs=2, default=(24, 72), help="least and largest width and height")
     parser.add_argument("--broken", type=float, default=0.05, help="share of broken files")
     parser.add_argument("--kills", type=int, default=100)
@@ -82,6 +84,7 @@ def run(options: argparse.Namespace) -> int:
         "cost": _cost,
         "batch": _batch,
     }
+    options.pictures = options.pictures or [40 if options.part == "batch" else 1000]
     with tempfile.TemporaryDirectory() as folder:
         figures, kept = parts[options.part](options, Path(folder))
     broken = len(broken_numbers(max(options.pictures), options.broken))
@@ -292,7 +295,7 @@ def _workers(options: argparse.Namespace, folder: Path) -> tuple[dict[str, Any],
 
 def _batch(options: argparse.Namespace, folder: Path) -> tuple[dict[str, Any], bool]:  # noqa: ARG001
     """What small pictures gain from being worked on together: one gradient, and all that a worker does."""
-    whole = [measure_pictures(side, count, options.effort) for side, count in ((64, 40), (128, 40))]
+    whole = [measure_pictures(side, options.pictures[0], options.effort) for side in (64, 128)]
     return {"pictures": whole, **measure_batches()}, all(row["same_bytes"] for row in whole)
 
 

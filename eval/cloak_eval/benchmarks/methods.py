@@ -5,10 +5,8 @@ result file and skipped when the run is started again. A method that the model i
 """
 
 import argparse
-import multiprocessing
 import statistics
 import time
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +29,7 @@ from cloak.transforms import ExpectationOverTransforms
 from cloak.types import Strength
 from cloak.views import resized, scale_for
 from cloak_eval.benchmarks.results import Provenance, Record, provenance, write_json
+from cloak_eval.processes import one_core_each
 
 __all__ = ["MethodsResult", "add_parser", "cloaked_by", "run"]
 
@@ -89,13 +88,12 @@ def run(options: argparse.Namespace) -> None:
     rows = _finished(options.out, key)
     names = [entry.name for entry in METHODS if entry.requires <= surrogate.capabilities]
     paths = _pictures(options.art, options.per_artist)
-    spawn = multiprocessing.get_context("spawn")
     for name in options.methods or names:
         missing = tuple((key, path) for key, path in paths if f"{name} on {key}" not in rows)
         if not missing:
             continue
         job = _Job(name, options.model, pictures=missing, **settings)
-        with ProcessPoolExecutor(1, mp_context=spawn, initializer=torch.set_num_threads, initargs=(1,)) as process:
+        with one_core_each(1) as process:
             rows |= process.submit(_measure, job).result()
         record = MethodsResult(key=key, summary=_summary(rows), provenance=provenance(), rows=rows)
         write_json(record, options.out)

@@ -5,12 +5,9 @@ runners never do the same work.
 """
 
 import importlib
-import multiprocessing
 import os
-import threading
-import time
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -24,6 +21,7 @@ from cloak_eval.experiments.cell_run import CellRun, CellStep, cell_key
 from cloak_eval.experiments.cells import Cell, CellResult, cells_of
 from cloak_eval.experiments.config import Experiment
 from cloak_eval.experiments.store import Store
+from cloak_eval.processes import one_core_each
 
 __all__ = ["CellEvent", "CellStep", "finished", "run_cell", "run_experiment", "watch_experiment"]
 
@@ -132,26 +130,13 @@ _Outcomes = Iterator[tuple[int, tuple[str, str | None]]]
 
 
 def _in_processes(arguments: _Arguments, workers: int) -> _Outcomes:
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_start_worker, initargs=(os.getpid(),)) as pool:
+    with one_core_each(workers) as pool:
         waiting = {pool.submit(run_cell, *each): index for index, each in enumerate(arguments)}
         try:
             for future in as_completed(waiting):
                 yield waiting[future], future.result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _start_worker(parent: int) -> None:
-    """One thread of computing; a worker whose runner was killed ends within a second."""
-    torch.set_num_threads(1)
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True, name="parent").start()
 
 
 def _on_ray(arguments: _Arguments, workers: int) -> _Outcomes:

@@ -22,6 +22,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from cloak.surrogates import load_surrogate
 from training.miniature.data import SIZE, caption, on_ground, read_captions, read_pictures
 
 SIDES = {"whole": 128, "short_side_256": 256, "native": None}  # short side before the central 128 px are cut out
@@ -57,12 +58,10 @@ def psnr(x: Tensor, y: Tensor) -> float:
 @torch.no_grad()
 def reconstruct(options: argparse.Namespace) -> dict[str, Any]:
     """PSNR of decode(mode of encode(x)), in float32."""
-    from diffusers import AutoencoderKL
-
-    vae = AutoencoderKL.from_pretrained(options.vae).float().eval()
+    surrogate = load_surrogate(str(options.vae))
 
     def quality(x: Tensor) -> float:
-        return psnr(x, (vae.decode(vae.encode(2 * x - 1).latent_dist.mode()).sample + 1) / 2)
+        return psnr(x, surrogate.see(x))
 
     rows: dict[str, dict[str, list[float]]] = {name: defaultdict(list) for name in SIDES}
     for artist, path in art_pictures(options.art):
@@ -155,7 +154,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
     paths: dict[Any, dict[str, str]] = {
-        reconstruct: {"vae": "folder of the autoencoder", "art": "folder of artists' folders"},
+        reconstruct: {"vae": "folder of the autoencoder, or of any published one", "art": "folder of artists' folders"},
         amplify: {"art": "folder of artists' folders"},
         retrieve: {"clip": "folder with both towers and the tokenizer", "data": "folder that data.py wrote"},
         sample: {"pipeline": "folder of the whole pipeline", "sheet": "PNG to write"},
