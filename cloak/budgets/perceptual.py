@@ -1,6 +1,7 @@
 """The hard cap on what is written: perceptual distance, colour difference and largest change, all three together."""
 
 import functools
+import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,12 +43,19 @@ class Visibility:
 
 
 def visibility_from(x0: Tensor, metric: LPIPS) -> Callable[[Tensor], Visibility]:
-    """A function that measures pictures against `x0`, (1, 3, H, W) both, reusing what can be computed once."""
+    """A function that measures pictures against `x0`, (1, 3, H, W) both, reusing what can be computed once.
+
+    A picture that comes again, as the fitted one does when it is read back from the file, is not measured again.
+    """
     distance = metric.from_original(x0)
+    known: dict[bytes, Visibility] = {}
 
     def measure(x: Tensor) -> Visibility:
-        linf = float((x - x0).abs_().max())
-        return Visibility(lpips=distance(x), delta_e=delta_e_percentile(x0, x), linf=linf)
+        key = hashlib.blake2b(x.contiguous().cpu().numpy().data).digest()
+        if key not in known:
+            linf = float((x - x0).abs_().max())
+            known[key] = Visibility(lpips=distance(x), delta_e=delta_e_percentile(x0, x), linf=linf)
+        return known[key]
 
     return measure
 
