@@ -1,5 +1,6 @@
 """Purification with the model that will be fine-tuned: round trip, noise and denoise, image to image, IMPRESS."""
 
+import functools
 from itertools import pairwise
 from typing import Any, ClassVar
 
@@ -8,11 +9,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cloak.perceptual import lpips
+from cloak.surrogates import Surrogate, load_surrogate
 from cloak_eval.countermeasures.base import COUNTERMEASURES, Countermeasure
 from cloak_eval.mimics.denoising import schedule_of
 from cloak_eval.mimics.pipelines import embed_prompts, predict
 
-__all__ = ["DiffPure", "GridPure", "Impress", "RoundTrip", "denoised"]
+__all__ = ["DiffPure", "FragileRoundTrip", "GridPure", "Impress", "RoundTrip", "denoised"]
 
 _LONGEST = 512  # pixels, short side that whole pictures are reduced to before a denoiser sees them
 
@@ -64,6 +66,26 @@ class RoundTrip(Countermeasure):
     @torch.no_grad()
     def treat(self, picture: Tensor, pipe: Any, generator: torch.Generator) -> Tensor:  # noqa: ARG002
         return _decode(pipe, _encode(pipe, _sized(picture)))
+
+
+@COUNTERMEASURES.register(
+    "flux2-autoencoder",
+    summary="once through the embedded FLUX.2-class autoencoder: what a model with such a latent space sees",
+)
+class FragileRoundTrip(Countermeasure):
+    """decode(encode(x)) of a model that cloaks move more easily than the one that is fine-tuned.
+
+    No thief would do it, it makes a cloak stronger. It answers what a mimic learns from what such a model sees, where
+    no denoiser for that model is at hand.
+    """
+
+    @functools.cached_property
+    def _model(self) -> Surrogate:
+        return load_surrogate("tiny-flux2")
+
+    @torch.no_grad()
+    def treat(self, picture: Tensor, pipe: Any, generator: torch.Generator) -> Tensor:  # noqa: ARG002
+        return self._model.see(_sized(picture))
 
 
 @COUNTERMEASURES.register(
