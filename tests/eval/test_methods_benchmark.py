@@ -14,7 +14,7 @@ from cloak_eval.benchmarks.tables import methods_table
 
 
 def test_rows_are_measured_once_and_tabulated(tmp_path, monkeypatch):
-    monkeypatch.setattr(methods, "ProcessPoolExecutor", lambda count, **_options: ThreadPoolExecutor(count))
+    monkeypatch.setattr(methods, "one_core_each", ThreadPoolExecutor)
     model = write_toy_pipeline(tmp_path / "toy", "miniature")
     (tmp_path / "art" / "artist").mkdir(parents=True)
     samples = (toy_picture(40, 48)[0].permute(1, 2, 0) * 255).byte().numpy()
