@@ -51,7 +51,7 @@ def visibility_from(x0: Tensor, metric: LPIPS) -> Callable[[Tensor], Visibility]
     known: dict[bytes, Visibility] = {}
 
     def measure(x: Tensor) -> Visibility:
-        key = hashlib.blake2b(x.contiguous().cpu().numpy().data).digest()
+        key = hashlib.blake2b(x.detach().cpu().contiguous().numpy().data).digest()
         if key not in known:
             linf = float((x - x0).abs_().max())
             known[key] = Visibility(lpips=distance(x), delta_e=delta_e_percentile(x0, x), linf=linf)

@@ -145,14 +145,14 @@ def build_report(results: Sequence[CellResult]) -> Report:
 def _called(done: Sequence[CellResult]) -> dict[str, dict[str, float]]:
     """Where the judge's answers go when nobody protects anything: an artist's column holds the wrong-artist control."""
     table: dict[str, dict[str, float]] = {}
-    for result in done:
+    for result in sorted(done, key=lambda each: each.cell.mimic != "none"):
         cell = result.cell
         if cell.method == CLEAN and cell.countermeasure == "none" and result.called:
             name = "no fine-tune, asked for" if cell.mimic == "none" else f"{cell.mimic} of"
             drawn = sum(result.called.values())
             seed = f", seed {cell.seed}" if cell.seed else ""
             table[f"{name} {cell.artist}{seed}"] = {who: count / drawn for who, count in result.called.items()}
-    return dict(sorted(table.items(), key=lambda row: (not row[0].startswith("no fine-tune"), row[0])))
+    return table
 
 
 def _one_each(groups: dict[Group, list[CellResult]]) -> dict[Group, list[CellResult]]:

@@ -46,7 +46,7 @@ def train_judge(
         return features
 
     views = {
-        "clean": seen("clean", lambda x: x),
+        "clean": store.features,
         "after the autoencoder": seen("autoencoder", lambda x: decode_latents(pipe, latent_distribution(pipe, x)[0])),
         "redrawn": seen(f"redrawn from {REDRAWN_FROM}", lambda x: _redrawn(pipe, x)),
     }
