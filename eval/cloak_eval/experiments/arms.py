@@ -22,7 +22,7 @@ from cloak.methods import METHODS
 from cloak.perceptual import lpips
 from cloak_eval.countermeasures.coding import as_image
 from cloak_eval.experiments.cells import Cell, digest
-from cloak_eval.experiments.config import CONTROLS, NOISE, Experiment
+from cloak_eval.experiments.config import CONTROLS, NOISE, OWN, Experiment
 from cloak_eval.experiments.store import Store, as_bytes
 from cloak_eval.mimics.training_set import opaque, picture_files
 from cloak_eval.removal import CloakRemover, train_remover
@@ -136,7 +136,8 @@ def _noisy(originals: list[Tensor], cloaked: list[Tensor]) -> list[Tensor]:
 
 def _cloaked(experiment: Experiment, cell: Cell, gallery: Gallery, store: Store) -> Published:
     METHODS.get(cell.method)
-    settings = {"method": cell.method, "strength": cell.strength, "effort": experiment.effort, "format": "png"}
+    budget = {"own_budget": True} if cell.strength == OWN else {"strength": cell.strength}
+    settings = {"method": cell.method, **budget, "effort": experiment.effort, "format": "png"}
     config = ProtectConfig.model_validate({**settings, "models": experiment.protect_models})
     protector, seconds, cloaked = Protector(config), [], []
     weights = json.dumps([(s.name, s.sha256) for s in protector.surrogates])

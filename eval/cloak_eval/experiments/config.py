@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -15,9 +15,10 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["CLEAN", "CONTROLS", "NOISE", "Experiment", "read_experiment"]
+__all__ = ["CLEAN", "CONTROLS", "NOISE", "OWN", "Experiment", "read_experiment"]
 
 CLEAN, NOISE = "clean", "noise"
+OWN = "own"  # the strength that a method was published with
 CONTROLS = (CLEAN, NOISE)
 
 
@@ -36,7 +37,9 @@ class Experiment(BaseModel):
     artists: tuple[str, ...] = Field(min_length=1, description="Folders below the art folders.")
     also_judged: tuple[str, ...] = Field(default=(), description="More artists that the judge can answer with.")
     methods: tuple[str, ...] = Field(min_length=1, description="Recipes, or names in `external`; controls are added.")
-    strengths: tuple[Strength, ...] = ("balanced",)
+    strengths: tuple[Strength | Literal["own"], ...] = Field(
+        default=("balanced",), description="own is the bound and the number of steps that a method was published with."
+    )
     effort: Effort = "standard"
     mimics: tuple[str, ...] = ("lora",)
     countermeasures: tuple[str, ...] = ("none",)
