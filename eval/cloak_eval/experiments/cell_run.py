@@ -116,7 +116,7 @@ class CellRun:
         published = yield from self._published(gallery)
         pipe = load_pipeline(experiment.model, device=self.device)
         yield CellStep(cell, "judge")
-        judge = self._judge(pipe)
+        judge = self._judge()
         counter = COUNTERMEASURES.get(cell.countermeasure).value()
         yield CellStep(cell, "treat")
         if counter.learns:
@@ -208,13 +208,25 @@ class CellRun:
             yield CellStep(cell, "learn", step.index, step.total, glimpse)
         return mimic.draw(pipe, name, self.experiment.subjects, seed=cell.seed)
 
-    def _judge(self, pipe: Any) -> StyleClassifier:
+    def _judge(self) -> StyleClassifier:
         experiment = self.experiment
-        names = sorted({*experiment.artists, *experiment.also_judged})
-        gallery = {name: _all_pictures(self.art, name, experiment.posted_side) for name in names}
+        files = [
+            (name, path, file_sha256(path))
+            for name in sorted({*experiment.artists, *experiment.also_judged})
+            for path in picture_files(artist_folder(self.art, name))
+        ]
         weights = pipeline_sha256(pipeline_folder(experiment.model))
-        return train_judge(gallery, pipe, self.store, weights=weights, crops=experiment.judge_crops)
+        settings = (experiment.posted_side, experiment.judge_crops, self.store.folder)
+        return _judge_of(tuple(files), experiment.model, weights, *settings)
 
 
-def _all_pictures(art: list[Path], artist: str, side: int | None) -> list[Tensor]:
-    return [posted(opaque(file), side) for file in picture_files(artist_folder(art, artist))]
+@functools.lru_cache(maxsize=1)
+def _judge_of(
+    files: tuple[tuple[str, Path, str], ...], model: str, weights: str, side: int | None, crops: int, kept: Path
+) -> StyleClassifier:
+    """The judge that cells of a matrix share: of artists, their files and what was in them, and a model."""
+    gallery: dict[str, list[Tensor]] = {}
+    for artist, path, _ in files:
+        gallery.setdefault(artist, []).append(posted(opaque(path), side))
+    pipe = load_pipeline(model, device=resolve_device("auto"))  # a fresh one, since mimics train theirs
+    return train_judge(gallery, pipe, Store(kept), weights=weights, crops=crops)
