@@ -8,7 +8,7 @@ from pathlib import Path
 from cloak.image import write_file
 from cloak_eval.experiments.config import CLEAN, NOISE
 from cloak_eval.metrics import METRICS, Interval
-from cloak_eval.summary import WORST, Report, build_report, read_results
+from cloak_eval.summary import BOUND_NAMES, WORST, Report, build_report, read_results
 
 __all__ = ["to_html", "to_markdown", "write_report"]
 
@@ -60,6 +60,11 @@ def _facts(report: Report) -> list[str]:
     lines += [
         f"Without fine-tune, {1 - value:.0%} of the drawings are attributed to {artist}."
         for artist, value in report.untrained.items()
+    ]
+    lines += [
+        f"Copies, which are crops of the stolen pictures as the model's autoencoder gives them back, are attributed to "
+        f"{artist} in {1 - value:.0%}."
+        for artist, value in report.copied.items()
     ]
     return lines
 
@@ -125,8 +130,8 @@ def _measure_line(name: str, arms: list[str], figures: dict[tuple[str, str], Int
     return [name, better, *shown]
 
 
-def _controls_first(arm: str) -> tuple[bool, bool, str]:
-    return arm != CLEAN, not arm.startswith(NOISE), arm
+def _controls_first(arm: str) -> tuple[bool, bool, bool, str]:
+    return arm not in BOUND_NAMES.values(), arm != CLEAN, not arm.startswith(NOISE), arm
 
 
 _STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;

@@ -21,7 +21,7 @@ from cloak_eval.metrics import Interval
 from cloak_eval.mimics import MIMICS, load_pipeline
 from cloak_eval.mimics.training_set import picture_files
 from cloak_eval.report import to_html
-from cloak_eval.summary import Report, build_report, read_results
+from cloak_eval.summary import Report, build_report, is_bound, read_results
 
 __all__ = [
     "LEAST",
@@ -182,7 +182,7 @@ def _quiz(found: Sequence[tuple[Path, CellResult]]) -> str:
     sheets = {
         result.cell.method: file.with_suffix(".jpg")
         for file, result in found
-        if result.cell.mimic != "none" and result.cell.countermeasure == "none" and result.status == "done"
+        if not is_bound(result) and result.cell.countermeasure == "none" and result.status == "done"
     }
     if not {"clean", "artcloak"} <= sheets.keys():
         return ""

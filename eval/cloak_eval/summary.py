@@ -14,13 +14,14 @@ from pydantic import ValidationError
 
 from cloak.errors import InputError
 from cloak_eval.experiments.cells import CellResult, MetricResult
-from cloak_eval.experiments.config import CLEAN
+from cloak_eval.experiments.config import CLEAN, COPY, UNTRAINED
 from cloak_eval.metrics import METRICS, Interval, bootstrap, paired_difference
 
-__all__ = ["WORST", "Measure", "Report", "Row", "arm_of", "build_report", "read_results"]
+__all__ = ["BOUND_NAMES", "WORST", "Measure", "Report", "Row", "arm_of", "build_report", "is_bound", "read_results"]
 
 WORST = "worst of all"
 _SUCCESS = "protection-success"
+BOUND_NAMES = {UNTRAINED: "no fine-tune", COPY: "copies"}
 Group = tuple[str, str, int]
 
 
@@ -48,7 +49,7 @@ class Measure:
     """One metric of one arm, where nobody attacked it, over artists, mimics and seeds.
 
     Args:
-        arm: method and strength.
+        arm: method and strength, or the bound that it is: what is drawn without fine-tune, or copied.
         metric: its name.
         figure: mean with its interval over pooled rows; for figures about sets the mean, and the extremes of the cells.
         of_pictures: whether it is about the published pictures; else it is about drawings of conclusive groups.
@@ -68,17 +69,19 @@ class Report:
         results: every cell, done or failed.
         rows: by arm and countermeasure.
         untrained: protection success without any fine-tune, by artist.
+        copied: the same of crops of the stolen pictures as the model's autoencoder gives them back.
         inconclusive: groups with the reason.
         visibility: LPIPS of each arm.
         seconds: of each picture and arm, where it was measured.
         measures: every metric by arm.
-        called: shares by artist whom the judge names, of what was drawn without fine-tune and by mimics of clean
-            pictures, where nobody attacked.
+        called: shares by artist whom the judge names, of what was drawn without fine-tune, copied, and drawn by mimics
+            of clean pictures, where nobody attacked.
     """
 
     results: Sequence[CellResult]
     rows: Sequence[Row]
     untrained: dict[str, float]
+    copied: dict[str, float]
     inconclusive: dict[Group, str]
     visibility: dict[str, float]
     seconds: dict[str, float]
@@ -115,29 +118,34 @@ def arm_of(result: CellResult) -> str:
     return f"{result.cell.method} {result.cell.strength}".strip()
 
 
+def is_bound(result: CellResult) -> bool:
+    """Whether it is a control that bounds what a mimic can draw, and no mimic of the experiment."""
+    return result.cell.is_bound and result.cell.mimic not in result.settings["mimics"]
+
+
 def build_report(results: Sequence[CellResult]) -> Report:
     """Apply the rule about inconclusive groups and summarise the rest."""
     done = [result for result in results if result.status == "done" and _SUCCESS in result.metrics]
     groups: dict[Group, list[CellResult]] = defaultdict(list)
-    untrained: dict[tuple[str, int], float] = {}
+    bounds: dict[Group, list[CellResult]] = defaultdict(list)
     for result in done:
         cell = result.cell
-        if cell.mimic == "none":
-            untrained[cell.artist, cell.seed] = _success(result)
-        else:
-            groups[cell.artist, cell.mimic, cell.seed].append(result)
-    inconclusive = {
-        group: why for group, some in groups.items() if (why := _doubt(some, untrained.get((group[0], group[2]))))
-    }
+        (bounds if is_bound(result) else groups)[cell.artist, cell.mimic, cell.seed].append(result)
+    inconclusive = {group: why for group, some in groups.items() if (why := _doubt(group, some, bounds))}
     kept = {group: some for group, some in groups.items() if group not in inconclusive}
     return Report(
         results=results,
         rows=_rows(kept),
-        untrained={artist: value for (artist, _), value in untrained.items()},
+        untrained=_by_artist(bounds, UNTRAINED),
+        copied=_by_artist(bounds, COPY),
         inconclusive=inconclusive,
         visibility=_means((arm_of(r), r.metrics["lpips"].figure.value) for r in done if "lpips" in r.metrics),
         seconds=_means((arm_of(r), r.protect_seconds) for r in done if r.protect_seconds is not None),
-        measures=[*_measures(_one_each(groups), of_pictures=True), *_measures(kept, of_pictures=False)],
+        measures=[
+            *_measures(_one_each(groups), of_pictures=True),
+            *_measures(bounds, of_pictures=False),
+            *_measures(kept, of_pictures=False),
+        ],
         called=_called(done),
     )
 
@@ -145,10 +153,12 @@ def build_report(results: Sequence[CellResult]) -> Report:
 def _called(done: Sequence[CellResult]) -> dict[str, dict[str, float]]:
     """Where the judge's answers go when nobody protects anything: an artist's column holds the wrong-artist control."""
     table: dict[str, dict[str, float]] = {}
-    for result in sorted(done, key=lambda each: each.cell.mimic != "none"):
+    phrases = {UNTRAINED: "no fine-tune, asked for", COPY: "copies of"}
+    order = list(phrases)
+    for result in sorted(done, key=lambda each: order.index(m) if (m := each.cell.mimic) in order else len(order)):
         cell = result.cell
         if cell.method == CLEAN and cell.countermeasure == "none" and result.called:
-            name = "no fine-tune, asked for" if cell.mimic == "none" else f"{cell.mimic} of"
+            name = phrases.get(cell.mimic, f"{cell.mimic} of")
             drawn = sum(result.called.values())
             seed = f", seed {cell.seed}" if cell.seed else ""
             table[f"{name} {cell.artist}{seed}"] = {who: count / drawn for who, count in result.called.items()}
@@ -167,7 +177,8 @@ def _measures(groups: dict[Group, list[CellResult]], *, of_pictures: bool) -> It
         if result.cell.countermeasure == "none":
             for name, metric in result.metrics.items():
                 if name in METRICS.names() and METRICS.get(name).value.of_pictures == of_pictures:
-                    found[arm_of(result), name].append(metric)
+                    arm = BOUND_NAMES[result.cell.mimic] if is_bound(result) else arm_of(result)
+                    found[arm, name].append(metric)
     for (arm, name), cells in found.items():
         yield Measure(arm, name, _pooled(cells), of_pictures)
 
@@ -187,18 +198,24 @@ def _success(result: CellResult) -> float:
     return result.metrics[_SUCCESS].figure.value
 
 
-def _doubt(group: list[CellResult], untrained: float | None) -> str:
+def _by_artist(bounds: dict[Group, list[CellResult]], mimic: str) -> dict[str, float]:
+    return {artist: _success(some[0]) for (artist, name, _), some in bounds.items() if name == mimic}
+
+
+def _doubt(group: Group, some: list[CellResult], bounds: dict[Group, list[CellResult]]) -> str:
     """Why a group says nothing; "" if it does."""
-    clean = [r for r in group if r.cell.method == CLEAN and r.cell.countermeasure == "none"]
+    clean = [r for r in some if r.cell.method == CLEAN and r.cell.countermeasure == "none"]
     if not clean:
         return "there is no mimic of clean pictures"
     attributed, floor = 1 - _success(clean[0]), float(clean[0].settings["floor"])
     if attributed < floor:
         return f"the mimic of clean pictures has the style in {attributed:.0%} of its drawings, {floor:.0%} are needed"
-    if untrained is None:
+    artist, _, seed = group
+    untrained = bounds.get((artist, UNTRAINED, seed))
+    if not untrained:
         return "there is no control without fine-tune"
-    if attributed <= 1 - untrained:
-        return f"without fine-tune {1 - untrained:.0%} are attributed to the artist already"
+    if attributed <= (already := 1 - _success(untrained[0])):
+        return f"without fine-tune {already:.0%} are attributed to the artist already"
     return ""
 
 

@@ -17,7 +17,7 @@ from cloak.errors import InputError, UsageError
 from cloak_eval.experiments import CellResult, Experiment, cells_of, read_experiment, run_experiment
 from cloak_eval.metrics import Interval
 from cloak_eval.report import to_markdown, write_report
-from cloak_eval.summary import build_report
+from cloak_eval.summary import BOUND_NAMES, build_report
 
 RUNNER = """
 import sys
@@ -55,9 +55,11 @@ def finished_run(experiment: Experiment, toy_art: Path, tmp_path_factory: pytest
 
 def test_cells_hold_the_controls(experiment: Experiment) -> None:
     cells = cells_of(experiment.model_copy(update={"countermeasures": ("none", "jpeg-75")}))
-    assert len({cell.name for cell in cells}) == len(cells) == 1 + 3 * 2
+    assert len({cell.name for cell in cells}) == len(cells) == 2 + 3 * 2
     assert {cell.method for cell in cells} == {"clean", "noise", "artcloak"}
-    assert [cell.method for cell in cells if cell.mimic == "none"] == ["clean"]
+    assert [(cell.method, cell.mimic) for cell in cells if cell.is_bound] == [("clean", "none"), ("clean", "copy")]
+    copying = cells_of(experiment.model_copy(update={"mimics": ("copy",)}))
+    assert len({cell.name for cell in copying}) == len(copying) == 1 + 3
 
 
 def test_finished_cells_are_skipped(experiment: Experiment, toy_art: Path, finished_run: Path) -> None:
@@ -123,10 +125,11 @@ def judged(results: list[CellResult], success: dict[str, list[float]]) -> list[C
 def test_report_says_whom_the_judge_names(finished_run: Path) -> None:
     cells = list(results(finished_run).values())
     assert all(sum(result.called.values()) == 2 for result in cells)
-    named = {"none": {"anna": 1, "bert": 3}, "lora": {"anna": 4, "bert": 0}}
+    named = {"none": {"anna": 1, "bert": 3}, "copy": {"anna": 3, "bert": 1}, "lora": {"anna": 4, "bert": 0}}
     report = build_report([result.model_copy(update={"called": named[result.cell.mimic]}) for result in cells])
     assert report.called == {
         "no fine-tune, asked for anna": {"anna": 0.25, "bert": 0.75},
+        "copies of anna": {"anna": 0.75, "bert": 0.25},
         "lora of anna": {"anna": 1.0, "bert": 0.0},
     }
     assert "| no fine-tune, asked for anna | 25 % | 75 % |" in to_markdown(report)
@@ -136,6 +139,7 @@ def test_report_gives_numbers_only_where_the_clean_mimic_succeeds(finished_run: 
     cells = list(results(finished_run).values())
     answers = {
         "clean none": [1.0] * 4,
+        "clean copy": [0.0, 0, 0, 1],
         "clean lora": [0.0] * 4,
         "noise lora": [0.0] * 4,
         "artcloak lora": [1.0, 1, 1, 0],
@@ -149,11 +153,14 @@ def test_report_gives_numbers_only_where_the_clean_mimic_succeeds(finished_run: 
     assert [row.arm for row in report.ranking] == ["artcloak balanced", "noise balanced"]
     assert "75 (" in to_markdown(report)
     assert "| lpips | lower | 0 (0 to 0) | 0.0" in to_markdown(report)
-    assert "| protection-success | higher | 0 (0 to 1) | 0 (0 to 1) | 0.75 (0 to 1) |" in to_markdown(report)
+    success = "| protection-success | higher | 0.25 (0 to 1) | 1 (0 to 1) | 0 (0 to 1) | 0 (0 to 1) | 0.75 (0 to 1) |"
+    assert success in to_markdown(report)
+    assert "attributed to anna in 75%" in to_markdown(report)
     weak = build_report(judged(cells, {**answers, "clean lora": [1.0, 0, 0, 1.0]}))
     assert list(weak.inconclusive) == [("anna", "lora", 0)]
     assert weak.rows == []
-    assert {measure.metric for measure in weak.measures} == {"lpips"}  # what is drawn says nothing, what is seen does
+    # What is drawn says nothing, what is seen does.
+    assert {m.metric for m in weak.measures if m.arm not in BOUND_NAMES.values()} == {"lpips"}
     known = build_report(judged(cells, {**answers, "clean none": [0.0] * 4}))
     assert "without fine-tune" in next(iter(known.inconclusive.values()))
 
@@ -186,7 +193,7 @@ def test_killed_at_random_it_goes_on_and_no_cell_is_lost_or_run_twice(
         assert all(result.status == "done" for result in results(tmp_path).values())  # nothing is half-written
         done_before = present
     output, _ = start(experiment, toy_art, tmp_path, 2).communicate(timeout=300)
-    assert len(output.splitlines()) == len(results(tmp_path)) == 4
+    assert len(output.splitlines()) == len(results(tmp_path)) == 5
     assert output.count("skipped") == len(done_before)
 
 

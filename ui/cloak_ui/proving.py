@@ -50,7 +50,7 @@ class _Course:
 
     def __init__(self, experiment: Any) -> None:
         cells = engine.evaluation().cells_of(experiment)
-        self._cells, self._begun = [cell for cell in cells if cell.mimic != "none"], 0
+        self._cells, self._begun = [cell for cell in cells if not cell.is_bound], 0
         self._done, self._cloaked, self._learnt = 0, 0.0, 0.0
         self.stage: Any = "models"
         self.index = self.total = 0
@@ -63,7 +63,7 @@ class _Course:
     def follow(self, event: Any) -> None:
         """Take note of an event of the self-test."""
         if isinstance(event, engine.evaluation().CellEvent):
-            self._done, self._learnt = self._done + (event.cell.mimic != "none"), 0.0
+            self._done, self._learnt = self._done + (not event.cell.is_bound), 0.0
             return
         self.stage, self.index, self.total = event.stage, event.index, event.total
         if event.stage == "publish" and event.cell.is_clean:
@@ -90,7 +90,7 @@ class _Glimpses:
         """New pictures of an event, by their name on the page."""
         cell = event.cell
         drawings = getattr(event, "drawings", None)
-        if drawings is None or cell.mimic == "none" or cell.countermeasure != "none":
+        if drawings is None or cell.is_bound or cell.countermeasure != "none":
             return {}
         if event.stage == "drawn":
             pictures = {f"pair/{cell.method}/{index}": self._save(x[None]) for index, x in enumerate(drawings())}

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from cloak_eval.benchmarks.results import Provenance, Record
-from cloak_eval.experiments.config import CLEAN, NOISE, Experiment
+from cloak_eval.experiments.config import BOUNDS, CLEAN, NOISE, UNTRAINED, Experiment
 from cloak_eval.metrics import Interval
 
 __all__ = ["Cell", "CellResult", "MetricResult", "cells_of"]
@@ -33,6 +33,11 @@ class Cell(Record):
     def is_clean(self) -> bool:
         """Whether the pictures are as the artist made them."""
         return self.method == CLEAN
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether nothing is learnt: it shows what mimics lie between."""
+        return self.mimic in BOUNDS
 
 
 class MetricResult(Record):
@@ -68,13 +73,13 @@ class CellResult(Record):
 
 
 def cells_of(experiment: Experiment) -> list[Cell]:
-    """Every cell, controls first: without fine-tune, clean, noise, then the methods."""
+    """Every cell, controls first: without fine-tune, copies, clean, noise, then the methods."""
     arms = [(CLEAN, "")]
     arms += [(method, strength) for strength in experiment.strengths for method in (NOISE, *experiment.methods)]
-    trained = [mimic for mimic in experiment.mimics if mimic != "none"]
-    cells = [
-        _cell(artist, (CLEAN, ""), "none", "none", seed) for seed in experiment.seeds for artist in experiment.artists
-    ]
+    trained = [mimic for mimic in experiment.mimics if mimic != UNTRAINED]
+    bounds = [mimic for mimic in BOUNDS if mimic not in trained]
+    starts = itertools.product(experiment.seeds, bounds, experiment.artists)
+    cells = [_cell(artist, (CLEAN, ""), mimic, "none", seed) for seed, mimic, artist in starts]
     axes = (experiment.seeds, trained, arms, experiment.artists, experiment.countermeasures)
     for seed, mimic, arm, artist, countermeasure in itertools.product(*axes):
         cells.append(_cell(artist, arm, mimic, countermeasure, seed))

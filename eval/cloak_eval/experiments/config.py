@@ -15,11 +15,13 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["CLEAN", "CONTROLS", "NOISE", "OWN", "Experiment", "read_experiment"]
+__all__ = ["BOUNDS", "CLEAN", "CONTROLS", "COPY", "NOISE", "OWN", "UNTRAINED", "Experiment", "read_experiment"]
 
 CLEAN, NOISE = "clean", "noise"
 OWN = "own"  # the strength that a method was published with
 CONTROLS = (CLEAN, NOISE)
+UNTRAINED, COPY = "none", "copy"
+BOUNDS = (UNTRAINED, COPY)  # mimics without training, between which all others lie
 
 
 class Experiment(BaseModel):
