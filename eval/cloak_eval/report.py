@@ -107,27 +107,31 @@ def to_markdown(report: Report) -> str:
 
 
 _TABLES = {True: "Visibility and detectability of the published pictures", False: "The drawings, without an attack"}
+_CHANGES = "Change of the drawings against those of clean pictures, paired by prompt and seed"
 
 
 def _measure_tables(report: Report) -> Iterator[tuple[str, list[list[str]]]]:
-    """Title and lines of each table; metrics go down, with the direction that is good for the artist, arms across."""
+    """Title and lines of each table; arms go down; metrics go across, with what is good for the artist."""
     if report.called:
         heads = sorted({who for row in report.called.values() for who in row})
         rows = [[name, *(f"{100 * row.get(who, 0):.0f} %" for who in heads)] for name, row in report.called.items()]
         yield "Whom the judge names, from clean pictures", [["drawn by", *heads], *rows]
-    for of_pictures, title in _TABLES.items():
-        some = [measure for measure in report.measures if measure.of_pictures == of_pictures]
+    tables = {title: [m for m in report.measures if m.of_pictures == which] for which, title in _TABLES.items()}
+    for title, some in {**tables, _CHANGES: report.changes}.items():
         figures = {(each.metric, each.arm): each.figure for each in some}
         names, arms = sorted({each.metric for each in some}), sorted({each.arm for each in some}, key=_controls_first)
         if names:
-            yield title, [["metric", "better", *arms], *(_measure_line(name, arms, figures) for name in names)]
+            yield title, [["arm", *map(_with_direction, names)], *(_arm_line(arm, names, figures) for arm in arms)]
 
 
-def _measure_line(name: str, arms: list[str], figures: dict[tuple[str, str], Interval]) -> list[str]:
-    better = {True: "higher", False: "lower", None: ""}[METRICS.get(name).higher_is_better]
-    found = [figures.get((name, arm)) for arm in arms]
-    shown = ["" if x is None else f"{x.value:.3g} ({x.low:.3g} to {x.high:.3g})" for x in found]
-    return [name, better, *shown]
+def _with_direction(name: str) -> str:
+    better = {True: " (higher is better)", False: " (lower is better)", None: ""}
+    return name + better[METRICS.get(name).higher_is_better]
+
+
+def _arm_line(arm: str, names: list[str], figures: dict[tuple[str, str], Interval]) -> list[str]:
+    found = [figures.get((name, arm)) for name in names]
+    return [arm, *("" if x is None else f"{x.value:.3g} ({x.low:.3g} to {x.high:.3g})" for x in found)]
 
 
 def _controls_first(arm: str) -> tuple[bool, bool, bool, str]:

@@ -74,6 +74,7 @@ class Report:
         visibility: LPIPS of each arm.
         seconds: of each picture and arm, where it was measured.
         measures: every metric by arm.
+        changes: of each metric that has a value for each drawing, arm against clean pictures, drawing by drawing.
         called: shares by artist whom the judge names, of what was drawn without fine-tune, copied, and drawn by mimics
             of clean pictures, where nobody attacked.
     """
@@ -86,6 +87,7 @@ class Report:
     visibility: dict[str, float]
     seconds: dict[str, float]
     measures: Sequence[Measure]
+    changes: Sequence[Measure]
     called: dict[str, dict[str, float]]
 
     @property
@@ -146,6 +148,7 @@ def build_report(results: Sequence[CellResult]) -> Report:
             *_measures(bounds, of_pictures=False),
             *_measures(kept, of_pictures=False),
         ],
+        changes=list(_changes(kept)),
         called=_called(done),
     )
 
@@ -181,6 +184,23 @@ def _measures(groups: dict[Group, list[CellResult]], *, of_pictures: bool) -> It
                     found[arm, name].append(metric)
     for (arm, name), cells in found.items():
         yield Measure(arm, name, _pooled(cells), of_pictures)
+
+
+def _changes(groups: dict[Group, list[CellResult]]) -> Iterator[Measure]:
+    """Prompts and seeds are the same in all arms, so pairs show changes that are far smaller than the intervals."""
+    pairs: dict[tuple[str, str], list[tuple[list[float], list[float]]]] = defaultdict(list)
+    for some in groups.values():
+        alone = [result for result in some if result.cell.countermeasure == "none"]
+        clean = next(result for result in alone if result.cell.is_clean)  # without it the group is inconclusive
+        for result in (result for result in alone if not result.cell.is_clean):
+            for name, metric in result.metrics.items():
+                of_pictures = name not in METRICS.names() or METRICS.get(name).value.of_pictures
+                if metric.rows and not of_pictures and name in clean.metrics:
+                    pairs[arm_of(result), name].append((metric.rows, clean.metrics[name].rows))
+    for (arm, name), found in pairs.items():
+        sides = ([row for rows in side for row in rows] for side in zip(*found, strict=True))
+        treated, control = (torch.tensor(rows, dtype=torch.float64) for rows in sides)
+        yield Measure(arm, name, paired_difference(treated, control), of_pictures=False)
 
 
 def _pooled(cells: Sequence[MetricResult]) -> Interval:

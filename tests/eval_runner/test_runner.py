@@ -152,9 +152,13 @@ def test_report_gives_numbers_only_where_the_clean_mimic_succeeds(finished_run: 
     assert row.gain.value == 0.75
     assert [row.arm for row in report.ranking] == ["artcloak balanced", "noise balanced"]
     assert "75 (" in to_markdown(report)
-    assert "| lpips | lower | 0 (0 to 0) | 0.0" in to_markdown(report)
-    success = "| protection-success | higher | 0.25 (0 to 1) | 1 (0 to 1) | 0 (0 to 1) | 0 (0 to 1) | 0.75 (0 to 1) |"
-    assert success in to_markdown(report)
+    assert "| arm | lpips (lower is better) |" in to_markdown(report)
+    assert "| copies | 0.25 (0 to 1) |" in to_markdown(report).replace(" | ", " | ")
+    changes = {(change.arm, change.metric): change.figure.value for change in report.changes}
+    assert changes["artcloak balanced", "protection-success"] == 0.75
+    assert changes["noise balanced", "protection-success"] == 0
+    assert {metric for _, metric in changes} == {"protection-success", "style-probability"}
+    assert "paired by prompt and seed" in to_markdown(report)
     assert "attributed to anna in 75%" in to_markdown(report)
     weak = build_report(judged(cells, {**answers, "clean lora": [1.0, 0, 0, 1.0]}))
     assert list(weak.inconclusive) == [("anna", "lora", 0)]
