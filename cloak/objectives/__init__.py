@@ -2,6 +2,7 @@
 
 from cloak.objectives.base import OBJECTIVES, Objective
 from cloak.objectives.cross_attention import CrossAttention
+from cloak.objectives.decoded_palette import DecodedPalette
 from cloak.objectives.decoded_style import DecodedStyle
 from cloak.objectives.decoded_untargeted import DecodedUntargeted
 from cloak.objectives.denoising import Denoising
@@ -27,6 +28,7 @@ __all__ = [
     "OBJECTIVES",
     "PROMPT",
     "CrossAttention",
+    "DecodedPalette",
     "DecodedStyle",
     "DecodedUntargeted",
     "DenoiserObjective",

@@ -10,7 +10,7 @@ from cloak.cli.main import run
 from cloak.methods import METHODS
 from cloak.toy_pipelines import write_toy_pipeline
 
-OURS = {"artcloak", "noise"}
+OURS = {"artcloak", "noise", "palette"}
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import torch
 from cloak.attacks import PGD, PGDConfig
 from cloak.budgets import Linf
 from cloak.errors import UnknownNameError, UsageError
-from cloak.objectives import OBJECTIVES, DecodedUntargeted, ScoreDistillation, WeightedSum
+from cloak.objectives import OBJECTIVES, DecodedPalette, DecodedUntargeted, ScoreDistillation, WeightedSum
 from cloak.surrogates import load_surrogate
 from cloak.targets import Target, painted_style
 from cloak.testing import toy_picture, toy_surrogate
@@ -170,15 +170,27 @@ def test_objectives_towards_a_target_begin_at_one_and_reach_zero_there():
             assert float(loss(target.at(original.shape))) == pytest.approx(0, abs=1e-3), entry.name
 
 
+class Clear:
+    """A model that sees what is there."""
+
+    capabilities = frozenset({"encode", "decode"})
+
+    def see(self, x):
+        return x
+
+
+def test_all_palettes_move_towards_purple_but_purple_ones():
+    purple = torch.tensor([0.5, -1.0, 0.5]).view(1, 3, 1, 1)
+    for tint, sign in ((0.0, 1), (-0.1, 1), (0.1, -1)):
+        original = toy_picture(64, 64).mean(1, keepdim=True) * 0.5 + 0.25 + tint * purple
+        loss = DecodedPalette(Clear(), original)
+        assert float(loss(original)) == pytest.approx(0, abs=1e-6)
+        assert float(loss(original + 0.01 * sign * purple)) == pytest.approx(-0.01 * float(purple.norm()), rel=1e-3)
+
+
 def test_a_shift_of_all_colours_counts_by_half():
-    class Constant:
-        capabilities = frozenset({"encode", "decode"})
-
-        def see(self, x):
-            return x
-
     original = toy_picture(64, 64)
-    values = [DecodedUntargeted(Constant(), original, uniform=share)(original + 0.1) for share in (0, 0.5, 1)]
+    values = [DecodedUntargeted(Clear(), original, uniform=share)(original + 0.1) for share in (0, 0.5, 1)]
     torch.testing.assert_close(torch.cat(values), torch.tensor([0.0, -0.05, -0.1]), rtol=0, atol=1e-4)
 
 
