@@ -16,6 +16,7 @@ from cloak.testing import toy_picture, toy_surrogate, write_toy_embedded
 from cloak_eval.benchmarks import agreement, contact_sheet, speed
 from cloak_eval.benchmarks.__main__ import main
 from cloak_eval.benchmarks.effect import EffectResult
+from cloak_eval.benchmarks.objectives import ObjectivesResult
 from cloak_eval.benchmarks.results import Record, provenance, write_json
 from cloak_eval.teachers import VAElightEncoder
 
@@ -228,3 +229,12 @@ def test_tables_say_what_the_result_files_say(tmp_path, capsys):
     assert first.startswith("| a/01 | 0.0020 | 0.0120 | 0.0040 | 3.0 | 1.5 | 0.0100 | 50 % / not measured")
     assert "| 9.0 | 4.5 |" in second
     assert "encoder only" not in said
+
+
+def test_tables_of_objectives_give_medians_beside_their_noise(tmp_path, capsys):
+    medians = {"seen_shift": 0.01017, "seen_shift_noise": 0.00143, "pull": -0.00003, "pull_noise": 0.00143}
+    summary = {"decoded_untargeted": {"student": medians, "teacher": {**medians, "seen_shift": 0.0035}}}
+    path = tmp_path / "objectives.json"
+    write_json(ObjectivesResult(summary=summary, provenance=provenance(), rows=[]), path)
+    assert main(["tables", str(path)]) == 0
+    assert "| `decoded_untargeted` | 0.0102 | 0.0014 | 0.0035 | 0.0014 | -0.0000 |" in capsys.readouterr().out

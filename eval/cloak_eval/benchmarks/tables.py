@@ -12,6 +12,7 @@ from cloak_eval.benchmarks.coherence import CoherenceResult
 from cloak_eval.benchmarks.effect import EffectResult
 from cloak_eval.benchmarks.judge import JudgeResult
 from cloak_eval.benchmarks.methods import MethodsResult
+from cloak_eval.benchmarks.objectives import ObjectivesResult
 from cloak_eval.benchmarks.speed import SpeedReport
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "effect_summary",
     "judge_table",
     "methods_table",
+    "objectives_table",
     "recipes_table",
     "run",
     "speed_table",
@@ -41,7 +43,9 @@ _Effect = dict[str, Any]
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand `tables`."""
     parser = subparsers.add_parser("tables", help="print result files as the tables of README and docs")
-    parser.add_argument("files", type=Path, nargs="+", help="effect-*, methods-*, judge, coherence and speed.json")
+    parser.add_argument(
+        "files", type=Path, nargs="+", help="effect-*, methods-*, judge, coherence, objectives and speed.json"
+    )
     parser.set_defaults(run=run)
 
 
@@ -68,11 +72,25 @@ def _tables(file: Path) -> Iterator[str]:
     if file.name.startswith("coherence"):
         yield coherence_table(CoherenceResult.model_validate_json(file.read_bytes()))
         return
+    if file.name.startswith("objectives"):
+        yield objectives_table(ObjectivesResult.model_validate_json(file.read_bytes()))
+        return
     result = EffectResult.model_validate_json(file.read_bytes())
     yield effect_summary(result)
     for model in _models(result):
         yield model
         yield effect_by_picture(result, model)
+
+
+def objectives_table(result: ObjectivesResult) -> str:
+    """One row for each objective, with medians."""
+    columns = [(kind, name) for name in ("seen_shift", "pull") for kind in ("student", "teacher")]
+    heads = [head for kind, name in columns for head in (f"{name.replace('_', ' ')}, {kind}", "noise")]
+    lines = [f"| objective | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+    for objective, medians in result.summary.items():
+        cells = [f"{medians[kind][each]:.4f}" for kind, name in columns for each in (name, f"{name}_noise")]
+        lines.append(f"| `{objective}` | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def effect_summary(result: EffectResult) -> str:
