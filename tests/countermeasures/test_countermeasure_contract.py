@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import torch
 
-from cloak.errors import UsageError
+from cloak.errors import UnknownNameError, UsageError
 from cloak.testing import toy_picture
 from cloak.toy_pipelines import write_toy_pipeline
-from cloak_eval.countermeasures import COUNTERMEASURES, Countermeasure
+from cloak_eval.countermeasures import COUNTERMEASURES, Countermeasure, countermeasure
 from cloak_eval.mimics import load_pipeline
 from cloak_eval.mimics.pipelines import latent_distribution
 from cloak_eval.removal import CloakRemover, RemoverConfig, train_remover
@@ -104,3 +104,20 @@ def test_colours_of_drawings_become_those_of_the_published_pictures() -> None:
     )
     assert (found.mean(1) - wanted.mean(1)).abs().max() < 0.03 < (before.mean(1) - wanted.mean(1)).abs().max()
     assert (found.std(1) - wanted.std(1)).abs().max() < (before.std(1) - wanted.std(1)).abs().max()
+
+
+def test_joined_names_act_one_after_the_other(pipe: Any, remover: CloakRemover) -> None:
+    picture = toy_picture(48, 64)[0]
+    blurred = countermeasure("blur").treat_all([picture], pipe, seed=0)
+    after_both = countermeasure("half-size").treat_all(blurred, pipe, seed=0)[0]
+    both = countermeasure("blur+half-size+colour-correction")
+    assert torch.equal(both.treat_all([picture], pipe, seed=0)[0], after_both)
+    assert not both.learns
+    corrected = both.correct(toy_picture(16, 16, batch=2), [picture])
+    assert torch.equal(corrected, countermeasure("colour-correction").correct(toy_picture(16, 16, batch=2), [picture]))
+    taught = countermeasure("learned-remover+blur")
+    assert taught.learns
+    taught.learn(remover)
+    assert taught.treat_all([picture], pipe, seed=0)[0].shape == picture.shape
+    with pytest.raises(UnknownNameError, match="blurr"):
+        countermeasure("half-size+blurr")

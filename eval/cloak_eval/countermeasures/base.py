@@ -26,7 +26,7 @@ class Countermeasure(ABC):  # noqa: B024 (each one fills in the hooks of where i
 
     slow: ClassVar[bool] = False
     acts_on_model: ClassVar[bool] = False
-    learns: ClassVar[bool] = False
+    learns: bool = False
 
     def learn(self, remover: CloakRemover) -> None:  # noqa: B027
         """Take what was learnt of the tool from pairs of pictures, clean and cloaked, of other artists."""

@@ -16,7 +16,7 @@ from cloak.device import peak_memory, resolve_device
 from cloak.image import write_file
 from cloak.surrogates.inspection import file_sha256
 from cloak_eval.benchmarks.results import provenance, write_json
-from cloak_eval.countermeasures import COUNTERMEASURES
+from cloak_eval.countermeasures import countermeasure
 from cloak_eval.experiments.arms import Gallery, artist_folder, learnt_remover, posted, published_pictures
 from cloak_eval.experiments.cells import Cell, CellResult, MetricResult, digest
 from cloak_eval.experiments.config import Experiment
@@ -117,7 +117,7 @@ class CellRun:
         pipe = load_pipeline(experiment.model, device=self.device)
         yield CellStep(cell, "judge")
         judge = self._judge()
-        counter = COUNTERMEASURES.get(cell.countermeasure).value()
+        counter = countermeasure(cell.countermeasure)
         yield CellStep(cell, "treat")
         if counter.learns:
             counter.learn(self._learnt[1])

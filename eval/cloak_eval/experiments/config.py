@@ -44,7 +44,9 @@ class Experiment(BaseModel):
     )
     effort: Effort = "standard"
     mimics: tuple[str, ...] = ("lora",)
-    countermeasures: tuple[str, ...] = ("none",)
+    countermeasures: tuple[str, ...] = Field(
+        default=("none",), description="Names; joined by + they act one after the other."
+    )
     metrics: tuple[str, ...] = Field(default=(), description="All of them when empty.")
     seeds: tuple[int, ...] = (0,)
     subjects: tuple[str, ...] = Field(
