@@ -22,10 +22,9 @@ _PURPLISH = 0.01  # mean colour along that axis from which a picture is purple i
 class DecodedPalette(Inquiring, Objective):
     """Minus the mean change of decode(encode(x)) along the axis from green to purple, in [0, 1] units.
 
-    Pictures vary least along that axis, so a change of it is far from any palette. Unlike `decoded_untargeted` it
-    moves all of a picture and nearly all pictures the same way, so that what a mimic learns from many of them does not
-    average out. An attacker who matches the colours of what is drawn to the published pictures can take much of it
-    back.
+    Unlike `decoded_untargeted` it moves all of a picture and nearly all pictures the same way, so that what a mimic
+    learns from many of them does not average out. An attacker who matches the colours of what is drawn to the
+    published pictures takes it back (docs/proof.md).
 
     Args:
         surrogate, original, target: see `Objective`.

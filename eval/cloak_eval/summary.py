@@ -121,8 +121,8 @@ def arm_of(result: CellResult) -> str:
 
 
 def is_bound(result: CellResult) -> bool:
-    """Whether it is a control that bounds what a mimic can draw, and no mimic of the experiment."""
-    return result.cell.is_bound and result.cell.mimic not in result.settings["mimics"]
+    """Whether it is a control that bounds what mimics can draw; where copies are compared as a mimic, they are none."""
+    return result.cell.is_bound and (result.cell.mimic == UNTRAINED or COPY not in result.settings["mimics"])
 
 
 def build_report(results: Sequence[CellResult]) -> Report:

@@ -167,6 +167,8 @@ def test_report_gives_numbers_only_where_the_clean_mimic_succeeds(finished_run: 
     assert weak.rows == []
     # What is drawn says nothing, what is seen does.
     assert {m.metric for m in weak.measures if m.arm not in BOUND_NAMES.values()} == {"lpips"}
+    named = [c.model_copy(update={"settings": {**c.settings, "mimics": ["none", "lora"]}}) for c in cells]
+    assert not build_report(judged(named, answers)).inconclusive  # naming the control is no mistake
     known = build_report(judged(cells, {**answers, "clean none": [0.0] * 4}))
     assert "without fine-tune" in next(iter(known.inconclusive.values()))
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, final
 import torch
 from torch import Tensor
 
+from cloak.budgets import round_to_8_bits
 from cloak.registry import Registry
 from cloak_eval.removal import CloakRemover
 
@@ -49,7 +50,7 @@ class Countermeasure(ABC):  # noqa: B024 (each one fills in the hooks of where i
         for index, picture in enumerate(pictures):
             generator = torch.Generator().manual_seed(seed * 1_000_003 + index)
             result = self.treat(picture[None], pipe, generator).detach().cpu().float()
-            treated.append((result[0].clamp(0, 1) * 255).round() / 255)
+            treated.append(round_to_8_bits(result[0]))
         return treated
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cloak.budgets import round_to_8_bits
 from cloak_eval.countermeasures.base import COUNTERMEASURES, Countermeasure
 from cloak_eval.removal import CloakRemover
 
@@ -31,7 +32,7 @@ class Chain(Countermeasure):
 
     def treat(self, picture: Tensor, pipe: Any, generator: torch.Generator) -> Tensor:
         for part in self.parts:
-            picture = (part.treat(picture, pipe, generator).detach().cpu().float().clamp(0, 1) * 255).round() / 255
+            picture = round_to_8_bits(part.treat(picture, pipe, generator).detach().cpu().float())
         return picture
 
     def prepare(self, pipe: Any, pictures: Sequence[Tensor], generator: torch.Generator) -> None:

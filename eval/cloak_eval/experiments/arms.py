@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cloak import ProtectConfig, Protector, __version__
+from cloak.budgets import round_to_8_bits
 from cloak.effect import noise_like
 from cloak.errors import InputError, UsageError
 from cloak.image import read_picture
@@ -63,8 +64,7 @@ def posted(picture: Tensor, side: int | None) -> Tensor:
         return picture
     scale = side / min(height, width)
     size = (round(scale * height), round(scale * width))
-    small = F.interpolate(picture[None], size=size, mode="bicubic", antialias=True)[0]
-    return (small.clamp(0, 1) * 255).round() / 255
+    return round_to_8_bits(F.interpolate(picture[None], size=size, mode="bicubic", antialias=True)[0])
 
 
 def reference_method(experiment: Experiment) -> str:
