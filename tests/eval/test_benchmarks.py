@@ -218,17 +218,26 @@ def test_tables_say_what_the_result_files_say(tmp_path, capsys):
         coarse = {"model": "encoder only", "sizes": [], "remains": {}}
         return {"effects": [{"model": "student", "sizes": [_seen(times)], "remains": remains}, coarse]}
 
-    rows = {"b/02": row(9.0, {"jpeg 75": 0.8}), "a/01": row(3.0, {"jpeg 75": 0.5})}
+    rows = {"b/02": row(9.0, {"jpeg 75": 0.8}), "a/01": row(3.0, {"jpeg 75": 0.5}), "a/02": row(12.0, {"jpeg 75": 0.7})}
     path = tmp_path / "effect-toy.json"
     write_json(EffectResult(key={}, summary={}, provenance=provenance(), rows=rows), path)
     assert main(["tables", str(path)]) == 0
     said = capsys.readouterr().out
-    summary = next(line for line in said.splitlines() if line.startswith("| student"))
-    assert summary.startswith("| student | 2 | 6.0 (3.0 to 9.0) | 3.0 (1.5 to 4.5) | 65 (50 to 80) % | not measured |")
-    first, second = (line for line in said.splitlines() if line.startswith(("| a/01", "| b/02")))
-    assert first.startswith("| a/01 | 0.0020 | 0.0120 | 0.0040 | 3.0 | 1.5 | 0.0100 | 50 % / not measured")
-    assert "| 9.0 | 4.5 |" in second
+    summary, first, second = (line for line in said.splitlines() if line.startswith(("| student", "| a ", "| b ")))
+    # pictures, times noise, amplification, how many reach 10, 3 and 4, and what JPEG leaves; the rest was not measured
+    assert summary == "| student | 3 | 9.0 (3.0 to 12.0) | 4.5 (1.5 to 6.0) | 1 | 3 | 2 | 70 (50 to 80) % |"
+    assert first == "| a | 2 | 7.5 (3.0 to 12.0) | 3.8 (1.5 to 6.0) | 1 | 2 | 1 | 60 (50 to 70) % |"
+    assert second == "| b | 1 | 9.0 | 4.5 | 0 | 1 | 1 | 80 % |"
     assert "encoder only" not in said
+    assert "a/01" not in said
+
+
+def test_tables_of_every_picture_are_printed_on_request(tmp_path, capsys):
+    effects = [{"model": "student", "sizes": [_seen(3.0)], "remains": {"jpeg 75": 0.5}}]
+    path = tmp_path / "effect-toy.json"
+    write_json(EffectResult(key={}, summary={}, provenance=provenance(), rows={"a/01": {"effects": effects}}), path)
+    assert main(["tables", str(path), "--pictures"]) == 0
+    assert "| a/01 | 0.0020 | 0.0120 | 0.0040 | 3.0 | 1.5 | 0.0100 | 50 % |" in capsys.readouterr().out.splitlines()
 
 
 def test_tables_of_objectives_give_medians_beside_their_noise(tmp_path, capsys):

@@ -19,6 +19,7 @@ __all__ = [
     "add_parser",
     "coherence_table",
     "confusion_table",
+    "effect_by_artist",
     "effect_by_picture",
     "effect_summary",
     "judge_table",
@@ -37,6 +38,11 @@ _REMAINS = {
     "crop 3 px": "crop 3 px",
     "resize to 7/8": "resize to 7/8",
 }
+_AIMS = {
+    "10 times or more": ("times_noise", 10),
+    "3 or more": ("times_noise", 3),
+    "amplified 4 or more": ("amplification", 4),
+}
 _Effect = dict[str, Any]
 
 
@@ -46,16 +52,17 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "files", type=Path, nargs="+", help="effect-*, methods-*, judge, coherence, objectives and speed.json"
     )
+    parser.add_argument("--pictures", action="store_true", help="effect-*: a table with every picture as well")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
     """Print the tables of every file."""
     for file in options.files:
-        sys.stdout.write("\n\n".join([file.name, *_tables(file)]) + "\n\n")
+        sys.stdout.write("\n\n".join([file.name, *_tables(file, pictures=options.pictures)]) + "\n\n")
 
 
-def _tables(file: Path) -> Iterator[str]:
+def _tables(file: Path, *, pictures: bool) -> Iterator[str]:
     if file.name.startswith("speed"):
         yield speed_table(SpeedReport.model_validate_json(file.read_bytes()))
         return
@@ -79,7 +86,9 @@ def _tables(file: Path) -> Iterator[str]:
     yield effect_summary(result)
     for model in _models(result):
         yield model
-        yield effect_by_picture(result, model)
+        yield effect_by_artist(result, model)
+        if pictures:
+            yield effect_by_picture(result, model)
 
 
 def objectives_table(result: ObjectivesResult) -> str:
@@ -95,26 +104,44 @@ def objectives_table(result: ObjectivesResult) -> str:
 
 def effect_summary(result: EffectResult) -> str:
     """Medians with extremes over the pictures, one line for each model that decodes."""
-    lines = [_line(["seen through", "pictures", "times noise", "amplification", *_REMAINS.values()]), _rule(10)]
-    for model in _models(result):
-        effects = [effect for _, effect in _effects(result, model)]
-        left = [_percent(effect["remains"].get(name) for effect in effects) for name in _REMAINS]
+    groups = [(model, [effect for _, effect in _effects(result, model)]) for model in _models(result)]
+    return _effect_table("seen through", groups)
+
+
+def effect_by_artist(result: EffectResult, model: str) -> str:
+    """The same for the pictures of each artist, as one model sees them."""
+    groups: dict[str, list[_Effect]] = {}
+    for name, effect in _effects(result, model):
+        groups.setdefault(name.partition("/")[0], []).append(effect)
+    return _effect_table("artist", list(groups.items()))
+
+
+def _effect_table(kind: str, groups: list[tuple[str, list[_Effect]]]) -> str:
+    """One line for each named group of effects, with how many of it reach the project's aims."""
+    left = _measured([effect for _, effects in groups for effect in effects])
+    heads = [kind, "pictures", "times noise", "amplification", *_AIMS, *(_REMAINS[name] for name in left)]
+    lines = [_line(heads), _rule(len(heads))]
+    for name, effects in groups:
         figures = [_spread(effects, "times_noise"), _spread(effects, "amplification")]
-        lines.append(_line([model, str(len(effects)), *figures, *left]))
+        reached = [str(sum(effect["sizes"][0][key] >= least for effect in effects)) for key, least in _AIMS.values()]
+        remains = [_percent(effect["remains"].get(key) for effect in effects) for key in left]
+        lines.append(_line([name, str(len(effects)), *figures, *reached, *remains]))
     return "\n".join(lines)
 
 
 def effect_by_picture(result: EffectResult, model: str) -> str:
     """One line for each picture, at the first size."""
+    effects = _effects(result, model)
+    left = _measured([effect for _, effect in effects])
     heads = ["picture", "LPIPS", "seen shift", "noise", "times noise", "amplification", "after colour match"]
-    lines = [_line([*heads, " / ".join(_REMAINS.values())]), _rule(8)]
-    for name, effect in _effects(result, model):
+    heads += [_REMAINS[name] for name in left]
+    lines = [_line(heads), _rule(len(heads))]
+    for name, effect in effects:
         size = effect["sizes"][0]
-        left = " / ".join(_percent([effect["remains"].get(key)]) for key in _REMAINS)
         shifts = [size["cloak"]["low_frequency"], size["noise"]["low_frequency"]]
         figures = [f"{size['lpips']:.4f}", *(f"{shift:.4f}" for shift in shifts), f"{size['times_noise']:.1f}"]
-        matched = f"{size['cloak']['after_colour_match']:.4f}"
-        lines.append(_line([name, *figures, f"{size['amplification']:.1f}", matched, left]))
+        figures += [f"{size['amplification']:.1f}", f"{size['cloak']['after_colour_match']:.4f}"]
+        lines.append(_line([name, *figures, *(_percent([effect["remains"].get(key)]) for key in left)]))
     return "\n".join(lines)
 
 
@@ -211,6 +238,11 @@ def _models(result: EffectResult) -> list[str]:
 def _effects(result: EffectResult, model: str) -> list[tuple[str, _Effect]]:
     rows = sorted(result.rows.items())
     return [(name, effect) for name, row in rows for effect in row["effects"] if effect["model"] == model]
+
+
+def _measured(effects: list[_Effect]) -> list[str]:
+    """What was done to any of the pictures to see what remains."""
+    return [name for name in _REMAINS if any(name in effect["remains"] for effect in effects)]
 
 
 def _spread(effects: list[_Effect], key: str) -> str:
