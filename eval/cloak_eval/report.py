@@ -2,13 +2,14 @@
 
 import base64
 import html
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from cloak.image import write_file
 from cloak_eval.experiments.config import CLEAN, NOISE
 from cloak_eval.metrics import METRICS, Interval
-from cloak_eval.summary import BOUND_NAMES, WORST, Report, build_report, read_results
+from cloak_eval.summary import BOUND_NAMES, WORST, Report, Row, build_report, read_results
 
 __all__ = ["to_html", "to_markdown", "write_report"]
 
@@ -71,19 +72,9 @@ def _facts(report: Report) -> list[str]:
 
 def to_markdown(report: Report) -> str:
     """The figures without the pictures."""
-    counters = _counters(report)
-    cells = {(row.arm, row.countermeasure): row for row in report.rows}
-    lines = ["# What is left of each cloak", "", *(f"- {fact}" for fact in _facts(report)), ""]
-    lines += [
-        "Protection success: share of drawings not attributed to the artist, %, with 95 % bootstrap interval.",
-        "",
-    ]
-    if report.rows:
-        lines += [f"| arm | LPIPS | {' | '.join(counters)} |", "|---" * (len(counters) + 2) + "|"]
-    for arm in _arms(report):
-        found = [cells.get((arm, counter)) for counter in counters]
-        figures = " | ".join("not run" if row is None else _percent(row.success) for row in found)
-        lines.append(f"| {arm} | {report.visibility.get(arm, 0):.4f} | {figures} |")
+    lines = ["# What is left of each cloak", "", *(f"- {fact}" for fact in _facts(report))]
+    for title, coloured in _heat_maps(report):
+        lines += ["", title, "", *_markdown_table([[text for text, _ in line] for line in coloured])]
     lines += ["", "## Ranking by the worst case", ""] if report.ranking else []
     for place, row in enumerate(report.ranking, 1):
         assert row.gain is not None  # the ranking holds no others
@@ -91,9 +82,8 @@ def to_markdown(report: Report) -> str:
             f"{place}. {row.arm}: {_percent(row.success)} %, {100 * row.gain.value:+.0f} points against clean "
             f"({100 * row.gain.low:+.0f} to {100 * row.gain.high:+.0f}), {row.groups} groups, {row.success.n} drawings"
         )
-    for title, (heads, *rows) in _measure_tables(report):
-        lines += ["", f"## {title}", "", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
-        lines += [f"| {' | '.join(row)} |" for row in rows]
+    for title, table in _measure_tables(report):
+        lines += ["", f"## {title}", "", *_markdown_table(table)]
     lines += ["", "## Inconclusive", ""] if report.inconclusive else []
     lines += [f"- {artist}, {mimic}, seed {seed}: {why}" for (artist, mimic, seed), why in report.inconclusive.items()]
     failed = [r for r in report.results if r.status == "failed"]
@@ -104,6 +94,12 @@ def to_markdown(report: Report) -> str:
         else []
     )
     return "\n".join(lines) + "\n"
+
+
+def _markdown_table(lines: list[list[str]]) -> list[str]:
+    """The first line is the head."""
+    head, *rows = (f"| {' | '.join(cells)} |" for cells in lines)
+    return [head, "|---" * len(lines[0]) + "|", *rows]
 
 
 _TABLES = {True: "Visibility and detectability of the published pictures", False: "The drawings, without an attack"}
@@ -143,6 +139,7 @@ color:#222;background:#fff}
 table{border-collapse:collapse;font-size:.85rem}td,th{border:1px solid #ccc;padding:.3rem .5rem;text-align:right}
 td:first-child,th{text-align:left}figure{margin:0 0 1.5rem}
 img{max-width:100%;image-rendering:auto}.wide{overflow-x:auto}
+svg text{paint-order:stroke;stroke:#fff;stroke-width:3px}
 .grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(22rem,1fr));gap:1rem}figcaption{font-size:.85rem}"""
 
 
@@ -164,9 +161,9 @@ def to_html(report: Report, pictures: dict[str, bytes]) -> str:
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>What is left of each cloak</title>',
         f"<style>{_STYLE}</style>",
         f"<h1>What is left of each cloak</h1><ul>{facts}</ul>",
-        "<h2>Protection success by countermeasure</h2>",
-        "<p>Share of drawings not attributed to the artist, %, 95 % interval.</p>",
-        f'<div class="wide">{_heat_map(report)}</div>' if report.rows else "<p>No group was conclusive.</p>",
+        "<h2>Protection by countermeasure</h2>",
+        *(f'<p>{title}</p><div class="wide">{_coloured(table)}</div>' for title, table in _heat_maps(report)),
+        "" if report.rows else "<p>No group was conclusive.</p>",
         f"<h2>Visibility against protection</h2>{_trade_off(report)}" if report.rows else "",
         *(f'<h2>{title}</h2><div class="wide">{_table(lines)}</div>' for title, lines in _measure_tables(report)),
         _costs(report),
@@ -191,34 +188,86 @@ def _table(lines: list[list[str]]) -> str:
     return "<table>" + "".join(f"<tr>{row}</tr>" for row in rows) + "</table>"
 
 
-def _heat_map(report: Report) -> str:
-    counters, cells = _counters(report), {(row.arm, row.countermeasure): row for row in report.rows}
-    head = "".join(f"<th>{html.escape(counter)}</th>" for counter in counters)
-    body = ""
-    for arm in _arms(report):
-        body += f"<tr><td>{html.escape(arm)}</td>"
-        for counter in counters:
-            row = cells.get((arm, counter))
-            colour = "#eee" if row is None else f"hsl({120 * row.success.value:.0f} 60% 80%)"
-            body += f'<td style="background:{colour}">{"not run" if row is None else _percent(row.success)}</td>'
-        body += "</tr>"
-    return f"<table><tr><th>arm</th>{head}</tr>{body}</table>"
+_Coloured = tuple[str, float | None]  # a cell's text, and how good it is for the artist, in [0, 1]
+
+
+@dataclass(frozen=True)
+class _HeatMap:
+    title: str
+    figure: Callable[[Row], Interval | None]
+    show: Callable[[Interval], str]
+    goodness: Callable[[float], float]
+
+
+_HEAT_MAPS = (
+    _HeatMap(
+        "Protection success: share of drawings not attributed to the artist, %, with 95 % bootstrap interval.",
+        figure=lambda row: row.success,
+        show=_percent,
+        goodness=lambda value: value,
+    ),
+    _HeatMap(
+        "Change of the probability that the judge gives the artist, in points, against clean pictures after the same "
+        "counter-attack, paired by prompt and seed; less is better for the artist.",
+        figure=lambda row: row.shift,
+        show=lambda x: f"{100 * x.value:+.1f} ({100 * x.low:+.1f} to {100 * x.high:+.1f})",
+        goodness=lambda value: min(max(0.5 - value, 0.0), 1.0),
+    ),
+)
+
+
+def _heat_maps(report: Report) -> Iterator[tuple[str, list[list[_Coloured]]]]:
+    """Title and lines of each table of arms by countermeasures; the first line is the head."""
+    for each in _HEAT_MAPS:
+        figures = {(row.arm, row.countermeasure): found for row in report.rows if (found := each.figure(row))}
+        counters = [name for name in _counters(report) if any(counter == name for _, counter in figures)]
+        lines: list[list[_Coloured]] = [[(head, None) for head in ("arm", "LPIPS", *counters)]]
+        for arm in (arm for arm in _arms(report) if any(name == arm for name, _ in figures)):
+            row = [figures.get((arm, counter)) for counter in counters]
+            shown = [("not run", None) if x is None else (each.show(x), each.goodness(x.value)) for x in row]
+            lines.append([(arm, None), (f"{report.visibility.get(arm, 0):.4f}", None), *shown])
+        if figures:
+            yield each.title, lines
+
+
+def _coloured(lines: list[list[_Coloured]]) -> str:
+    """The first line is the head."""
+    head, *rows = lines
+    body = "".join(f"<tr>{''.join(map(_coloured_cell, row))}</tr>" for row in rows)
+    return f"<table><tr>{''.join(f'<th>{html.escape(text)}</th>' for text, _ in head)}</tr>{body}</table>"
+
+
+def _coloured_cell(cell: _Coloured) -> str:
+    text, goodness = cell
+    colour = "" if goodness is None else f' style="background:hsl({120 * goodness:.0f} 60% 80%)"'
+    return f"<td{colour}>{html.escape(text)}</td>"
 
 
 def _trade_off(report: Report) -> str:
     """Dots with their intervals: to the left less visible, up better protected."""
     most = max([*report.visibility.values(), 1e-3]) * 1.15
-    marks = ""
+    marks, taken = "", list[tuple[float, float, float]]()
     for row in (row for row in report.rows if row.countermeasure == "none"):
         x, y = 60 + 520 * report.visibility.get(row.arm, 0) / most, 260 - 240 * row.success.value
         low, high = (260 - 240 * bound for bound in (row.success.low, row.success.high))
+        left, width = x + 12, 7.0 * len(row.arm)
+        label = _free_place(left, y, width, taken)
+        taken.append((left, label, width))
         marks += f'<line x1="{x:.0f}" x2="{x:.0f}" y1="{low:.0f}" y2="{high:.0f}" stroke="#888"/>'
+        marks += f'<path d="M{x:.0f} {y:.0f}L{left - 2:.0f} {label - 4:.0f}" stroke="#bbb"/>'
         marks += f'<circle cx="{x:.0f}" cy="{y:.0f}" r="5" fill="#06c"/>'
-        marks += f'<text x="{x + 8:.0f}" y="{y - 6:.0f}">{html.escape(row.arm)}</text>'
+        marks += f'<text x="{left:.0f}" y="{label:.0f}">{html.escape(row.arm)}</text>'
     axes = '<path d="M60 20V260H580" fill="none" stroke="#222"/><text x="250" y="290">LPIPS of the cloak</text>'
     axes += f'<text x="540" y="276">{most:.3f}</text><text x="20" y="265">0 %</text><text x="5" y="28">100 %</text>'
-    frame = 'viewBox="0 0 640 300" width="640" font-size="13" role="img" aria-label="visibility against protection"'
+    frame = 'viewBox="0 0 760 300" width="760" font-size="13" role="img" aria-label="visibility against protection"'
     return f"<svg {frame}>{axes}{marks}</svg>"
+
+
+def _free_place(x: float, y: float, width: float, taken: list[tuple[float, float, float]]) -> float:
+    """How high a label that begins at x can stand, as near to y as those that are there leave room."""
+    heights = [ty for tx, ty, wide in taken if tx - width < x < tx + wide]
+    places = [place for step in range(37) for place in (y - 7 * step, y + 7 * step) if 12 <= place <= 256]
+    return next((place for place in places if all(abs(place - ty) >= 13 for ty in heights)), y)
 
 
 def _costs(report: Report) -> str:

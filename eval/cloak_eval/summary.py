@@ -20,9 +20,10 @@ from cloak_eval.metrics import METRICS, Interval, bootstrap, paired_difference
 __all__ = ["BOUND_NAMES", "WORST", "Measure", "Report", "Row", "arm_of", "build_report", "is_bound", "read_results"]
 
 WORST = "worst of all"
-_SUCCESS = "protection-success"
+_SUCCESS, _PROBABILITY = "protection-success", "style-probability"
 BOUND_NAMES = {UNTRAINED: "no fine-tune", COPY: "copies"}
 Group = tuple[str, str, int]
+_Drawn = dict[tuple[str, str], dict[Group, torch.Tensor]]  # a value for each drawing, by arm and countermeasure
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Row:
         countermeasure: or `WORST`: a drawing counts as protected only if it is so after every countermeasure.
         success: protection success rate.
         gain: success minus that of clean pictures after the same countermeasure, prompt by prompt; None for clean.
+        shift: the same of the probability that the judge gives the artist, which moves before answers change; None for
+            clean, for `WORST`, and where it was not measured.
         groups: how many groups it rests on.
     """
 
@@ -41,6 +44,7 @@ class Row:
     countermeasure: str
     success: Interval
     gain: Interval | None
+    shift: Interval | None
     groups: int
 
 
@@ -240,28 +244,38 @@ def _doubt(group: Group, some: list[CellResult], bounds: dict[Group, list[CellRe
 
 
 def _rows(groups: dict[Group, list[CellResult]]) -> list[Row]:
-    table: dict[tuple[str, str], dict[Group, torch.Tensor]] = defaultdict(dict)
+    table: _Drawn = defaultdict(dict)
+    given: _Drawn = defaultdict(dict)
     for group, results in groups.items():
         by_arm: dict[str, list[torch.Tensor]] = defaultdict(list)
         for result in results:
-            drawn = torch.tensor(result.metrics[_SUCCESS].rows, dtype=torch.float64)
-            table[arm_of(result), result.cell.countermeasure][group] = drawn
-            by_arm[arm_of(result)].append(drawn)
+            place = (arm_of(result), result.cell.countermeasure)
+            table[place][group] = _drawn(result, _SUCCESS)
+            if _PROBABILITY in result.metrics:
+                given[place][group] = _drawn(result, _PROBABILITY)
+            by_arm[arm_of(result)].append(table[place][group])
         for arm, columns in by_arm.items():
             table[arm, WORST][group] = torch.stack(columns).amin(0)
-    return [_row(arm, counter, cells, table) for (arm, counter), cells in table.items()]
+    return [_row(place, cells, table, given) for place, cells in table.items()]
 
 
-def _row(
-    arm: str, counter: str, cells: dict[Group, torch.Tensor], table: dict[tuple[str, str], dict[Group, torch.Tensor]]
-) -> Row:
+def _drawn(result: CellResult, metric: str) -> torch.Tensor:
+    return torch.tensor(result.metrics[metric].rows, dtype=torch.float64)
+
+
+def _row(place: tuple[str, str], cells: dict[Group, torch.Tensor], table: _Drawn, given: _Drawn) -> Row:
     success = bootstrap(torch.cat(list(cells.values())), lambda rows: float(rows.mean()), resamples=1000)
-    clean = table.get((CLEAN, counter), {})
+    return Row(*place, success, _against_clean(place, table), _against_clean(place, given), len(cells))
+
+
+def _against_clean(place: tuple[str, str], table: _Drawn) -> Interval | None:
+    """Change against clean pictures after the same countermeasure, drawing by drawing."""
+    arm, counter = place
+    cells, clean = table.get(place, {}), table.get((CLEAN, counter), {})
     shared = [group for group in cells if group in clean]
-    gain = None
-    if arm != CLEAN and shared:
-        gain = paired_difference(torch.cat([cells[g] for g in shared]), torch.cat([clean[g] for g in shared]))
-    return Row(arm, counter, success, gain, len(cells))
+    if arm == CLEAN or not shared:
+        return None
+    return paired_difference(torch.cat([cells[g] for g in shared]), torch.cat([clean[g] for g in shared]))
 
 
 def _means(pairs: Iterable[tuple[str, float | None]]) -> dict[str, float]:

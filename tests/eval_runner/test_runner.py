@@ -111,14 +111,16 @@ def test_report_of_toys_is_inconclusive_and_self_contained(finished_run: Path, t
         write_report([tmp_path], tmp_path / "report")
 
 
-def judged(results: list[CellResult], success: dict[str, list[float]]) -> list[CellResult]:
+def judged(
+    results: list[CellResult], success: dict[str, list[float]], name: str = "protection-success"
+) -> list[CellResult]:
     """The same cells with other answers of the classifier, by "method mimic"."""
     changed = []
     for result in results:
         rows = success[f"{result.cell.method} {result.cell.mimic}"]
         figure = Interval(value=sum(rows) / len(rows), low=0, high=1, n=len(rows))
-        metric = result.metrics["protection-success"].model_copy(update={"figure": figure, "rows": rows})
-        changed.append(result.model_copy(update={"metrics": {**result.metrics, "protection-success": metric}}))
+        metric = result.metrics[name].model_copy(update={"figure": figure, "rows": rows})
+        changed.append(result.model_copy(update={"metrics": {**result.metrics, name: metric}}))
     return changed
 
 
@@ -133,6 +135,29 @@ def test_report_says_whom_the_judge_names(finished_run: Path) -> None:
         "lora of anna": {"anna": 1.0, "bert": 0.0},
     }
     assert "| no fine-tune, asked for anna | 25 % | 75 % |" in to_markdown(report)
+
+
+def test_report_compares_probabilities_with_clean_pictures_after_the_same_attack(finished_run: Path) -> None:
+    cells = list(results(finished_run).values())
+    answers = {"clean none": [1.0] * 2, "clean copy": [0.0] * 2}
+    answers |= {f"{method} lora": [0.0] * 2 for method in ("clean", "noise", "artcloak")}
+    alone = [c for c in judged(cells, answers) if c.cell.countermeasure == "none"]
+    trained = [c for c in alone if c.cell.mimic == "lora"]
+    blurred = [c.model_copy(update={"cell": c.cell.model_copy(update={"countermeasure": "blur"})}) for c in trained]
+    before = {"clean lora": [0.9, 0.7], "noise lora": [0.9, 0.7], "artcloak lora": [0.5, 0.5]}
+    after = {"clean lora": [0.8, 0.6], "noise lora": [0.8, 0.6], "artcloak lora": [0.9, 0.6]}
+    shifts = [*judged(trained, before, "style-probability"), *judged(blurred, after, "style-probability")]
+    report = build_report([*(c for c in alone if c.cell.is_bound), *shifts])
+    found = {(r.arm, r.countermeasure): r.shift.value for r in report.rows if r.shift}
+    assert found == {
+        ("noise balanced", "none"): 0,
+        ("noise balanced", "blur"): 0,
+        ("artcloak balanced", "none"): pytest.approx(-0.3),
+        ("artcloak balanced", "blur"): pytest.approx(0.05),
+    }
+    lines = to_markdown(report).split("Change of the probability")[1].splitlines()
+    assert "| arm | LPIPS | none | blur |" in lines
+    assert any("| -30.0 (" in line and "| +5.0 (" in line for line in lines)
 
 
 def test_report_gives_numbers_only_where_the_clean_mimic_succeeds(finished_run: Path) -> None:
