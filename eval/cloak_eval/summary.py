@@ -23,7 +23,7 @@ WORST = "worst of all"
 _SUCCESS, _PROBABILITY = "protection-success", "style-probability"
 BOUND_NAMES = {UNTRAINED: "no fine-tune", COPY: "copies"}
 Group = tuple[str, str, int]
-_Drawn = dict[tuple[str, str], dict[Group, torch.Tensor]]  # a value for each drawing, by arm and countermeasure
+_Values = dict[tuple[str, str], dict[Group, torch.Tensor]]  # a value for each drawing, by arm and countermeasure
 
 
 @dataclass(frozen=True)
@@ -244,31 +244,31 @@ def _doubt(group: Group, some: list[CellResult], bounds: dict[Group, list[CellRe
 
 
 def _rows(groups: dict[Group, list[CellResult]]) -> list[Row]:
-    table: _Drawn = defaultdict(dict)
-    given: _Drawn = defaultdict(dict)
+    table: _Values = defaultdict(dict)
+    given: _Values = defaultdict(dict)
     for group, results in groups.items():
         by_arm: dict[str, list[torch.Tensor]] = defaultdict(list)
         for result in results:
             place = (arm_of(result), result.cell.countermeasure)
-            table[place][group] = _drawn(result, _SUCCESS)
+            table[place][group] = _values(result, _SUCCESS)
             if _PROBABILITY in result.metrics:
-                given[place][group] = _drawn(result, _PROBABILITY)
+                given[place][group] = _values(result, _PROBABILITY)
             by_arm[arm_of(result)].append(table[place][group])
         for arm, columns in by_arm.items():
             table[arm, WORST][group] = torch.stack(columns).amin(0)
     return [_row(place, cells, table, given) for place, cells in table.items()]
 
 
-def _drawn(result: CellResult, metric: str) -> torch.Tensor:
+def _values(result: CellResult, metric: str) -> torch.Tensor:
     return torch.tensor(result.metrics[metric].rows, dtype=torch.float64)
 
 
-def _row(place: tuple[str, str], cells: dict[Group, torch.Tensor], table: _Drawn, given: _Drawn) -> Row:
+def _row(place: tuple[str, str], cells: dict[Group, torch.Tensor], table: _Values, given: _Values) -> Row:
     success = bootstrap(torch.cat(list(cells.values())), lambda rows: float(rows.mean()), resamples=1000)
     return Row(*place, success, _against_clean(place, table), _against_clean(place, given), len(cells))
 
 
-def _against_clean(place: tuple[str, str], table: _Drawn) -> Interval | None:
+def _against_clean(place: tuple[str, str], table: _Values) -> Interval | None:
     """Change against clean pictures after the same countermeasure, drawing by drawing."""
     arm, counter = place
     cells, clean = table.get(place, {}), table.get((CLEAN, counter), {})

@@ -43,6 +43,7 @@ _AIMS = {
     "3 or more": ("times_noise", 3),
     "amplified 4 or more": ("amplification", 4),
 }
+_KEPT = ("jpeg 75", "half size and back", "blur sigma 1")  # 65 % of the seen shift is to remain after each
 _Effect = dict[str, Any]
 
 
@@ -119,12 +120,18 @@ def effect_by_artist(result: EffectResult, model: str) -> str:
 def _effect_table(kind: str, groups: list[tuple[str, list[_Effect]]]) -> str:
     """One line for each named group of effects, with how many of it reach the project's aims."""
     left = _measured([effect for _, effects in groups for effect in effects])
+    kept = [name for name in _KEPT if name in left]
     heads = [kind, "pictures", "times noise", "amplification", *_AIMS, *(_REMAINS[name] for name in left)]
+    heads += [f"65 % or more left: {' / '.join(_REMAINS[name] for name in kept)}"] if kept else []
     lines = [_line(heads), _rule(len(heads))]
     for name, effects in groups:
         figures = [_spread(effects, "times_noise"), _spread(effects, "amplification")]
         reached = [str(sum(effect["sizes"][0][key] >= least for effect in effects)) for key, least in _AIMS.values()]
         remains = [_percent(effect["remains"].get(key) for effect in effects) for key in left]
+        counts = [sum(effect["remains"].get(key, 0) >= 0.65 for effect in effects) for key in kept]
+        remains += (
+            [" / ".join(map(str, counts)) if any(effect["remains"] for effect in effects) else ""] if kept else []
+        )
         lines.append(_line([name, str(len(effects)), *figures, *reached, *remains]))
     return "\n".join(lines)
 
