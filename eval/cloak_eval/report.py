@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cloak.image import write_file
-from cloak_eval.experiments.config import CLEAN, NOISE
+from cloak_eval.experiments.config import CLEAN, COPY, NOISE
 from cloak_eval.metrics import METRICS, Interval
-from cloak_eval.summary import BOUND_NAMES, WORST, Report, Row, build_report, read_results
+from cloak_eval.summary import BOUND_NAMES, WORST, Attribution, Report, Row, build_report, read_results
 
 __all__ = ["to_html", "to_markdown", "write_report"]
 
@@ -28,6 +28,10 @@ def write_report(paths: Sequence[Path], out: Path) -> tuple[Path, Path]:
 
 def _percent(figure: Interval) -> str:
     return f"{100 * figure.value:.0f} ({100 * figure.low:.0f} to {100 * figure.high:.0f})"
+
+
+def _points(figure: Interval) -> str:
+    return f"{100 * figure.value:+.1f} ({100 * figure.low:+.1f} to {100 * figure.high:+.1f})"
 
 
 def _arms(report: Report) -> list[str]:
@@ -58,15 +62,8 @@ def _facts(report: Report) -> list[str]:
             f"{judge['held_out_pictures']} held-out pictures (95 % interval {judge['low']:.0%} to {judge['high']:.0%}; "
             f"{judge['features']})."
         )
-    lines += [
-        f"Without fine-tune, {1 - value:.0%} of the drawings are attributed to {artist}."
-        for artist, value in report.untrained.items()
-    ]
-    lines += [
-        f"Copies, which are crops of the stolen pictures as the model's autoencoder gives them back, are attributed to "
-        f"{artist} in {1 - value:.0%}."
-        for artist, value in report.copied.items()
-    ]
+    if any(each.arm == BOUND_NAMES[COPY] for each in report.attributions):
+        lines.append("Copies are crops of the stolen pictures as the model's autoencoder gives them back.")
     return lines
 
 
@@ -103,11 +100,16 @@ def _markdown_table(lines: list[list[str]]) -> list[str]:
 
 
 _TABLES = {True: "Visibility and detectability of the published pictures", False: "The drawings, without an attack"}
+_BY_ARTIST = "By artist, without an attack"
+_ATTRIBUTED = ("artist", "arm", "given to the artist, %", "by seed, %", "change of the probability, points")
 _CHANGES = "Change of the drawings against those of clean pictures, paired by prompt and seed"
 
 
 def _measure_tables(report: Report) -> Iterator[tuple[str, list[list[str]]]]:
     """Title and lines of each table; arms go down; metrics go across, with what is good for the artist."""
+    if report.attributions:
+        ordered = sorted(report.attributions, key=lambda each: (each.artist, _controls_first(each.arm)))
+        yield _BY_ARTIST, [[*_ATTRIBUTED], *map(_attributed, ordered)]
     if report.called:
         heads = sorted({who for row in report.called.values() for who in row})
         rows = [[name, *(f"{100 * row.get(who, 0):.0f} %" for who in heads)] for name, row in report.called.items()]
@@ -118,6 +120,11 @@ def _measure_tables(report: Report) -> Iterator[tuple[str, list[list[str]]]]:
         names, arms = sorted({each.metric for each in some}), sorted({each.arm for each in some}, key=_controls_first)
         if names:
             yield title, [["arm", *map(_with_direction, names)], *(_arm_line(arm, names, figures) for arm in arms)]
+
+
+def _attributed(of: Attribution) -> list[str]:
+    seeds = ", ".join(f"{100 * share:.0f}" for share in of.seeds)
+    return [of.artist, of.arm, _percent(of.given), seeds, _points(of.shift) if of.shift else ""]
 
 
 def _with_direction(name: str) -> str:
@@ -210,7 +217,7 @@ _HEAT_MAPS = (
         "Change of the probability that the judge gives the artist, in points, against clean pictures after the same "
         "counter-attack, paired by prompt and seed; less is better for the artist.",
         figure=lambda row: row.shift,
-        show=lambda x: f"{100 * x.value:+.1f} ({100 * x.low:+.1f} to {100 * x.high:+.1f})",
+        show=_points,
         goodness=lambda value: min(max(0.5 - value, 0.0), 1.0),
     ),
 )

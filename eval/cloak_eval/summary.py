@@ -17,7 +17,18 @@ from cloak_eval.experiments.cells import CellResult, MetricResult
 from cloak_eval.experiments.config import CLEAN, COPY, UNTRAINED
 from cloak_eval.metrics import METRICS, Interval, bootstrap, paired_difference
 
-__all__ = ["BOUND_NAMES", "WORST", "Measure", "Report", "Row", "arm_of", "build_report", "is_bound", "read_results"]
+__all__ = [
+    "BOUND_NAMES",
+    "WORST",
+    "Attribution",
+    "Measure",
+    "Report",
+    "Row",
+    "arm_of",
+    "build_report",
+    "is_bound",
+    "read_results",
+]
 
 WORST = "worst of all"
 _SUCCESS, _PROBABILITY = "protection-success", "style-probability"
@@ -66,14 +77,32 @@ class Measure:
 
 
 @dataclass(frozen=True)
+class Attribution:
+    """What the judge gives to one artist, where nobody attacked, over mimics and seeds.
+
+    Args:
+        artist: whom was asked for.
+        arm: method and strength, or the bound that it is.
+        given: share of the drawings, over all of them.
+        seeds: the same of every single mimic.
+        shift: by how much the judge's mean probability of the artist rises against clean pictures, drawing by drawing.
+    """
+
+    artist: str
+    arm: str
+    given: Interval
+    seeds: Sequence[float]
+    shift: Interval | None
+
+
+@dataclass(frozen=True)
 class Report:
     """What is known.
 
     Args:
         results: every cell, done or failed.
         rows: by arm and countermeasure.
-        untrained: protection success without any fine-tune, by artist.
-        copied: the same of crops of the stolen pictures as the model's autoencoder gives them back.
+        attributions: by artist and arm; of inconclusive groups only the bounds and the mimics of clean pictures.
         inconclusive: groups with the reason.
         visibility: LPIPS of each arm.
         seconds: of each picture and arm, where it was measured.
@@ -85,8 +114,7 @@ class Report:
 
     results: Sequence[CellResult]
     rows: Sequence[Row]
-    untrained: dict[str, float]
-    copied: dict[str, float]
+    attributions: Sequence[Attribution]
     inconclusive: dict[Group, str]
     visibility: dict[str, float]
     seconds: dict[str, float]
@@ -129,6 +157,11 @@ def is_bound(result: CellResult) -> bool:
     return result.cell.is_bound and (result.cell.mimic == UNTRAINED or COPY not in result.settings["mimics"])
 
 
+def _name_of(result: CellResult) -> str:
+    """The arm, or the bound that it is."""
+    return BOUND_NAMES[result.cell.mimic] if is_bound(result) else arm_of(result)
+
+
 def build_report(results: Sequence[CellResult]) -> Report:
     """Apply the rule about inconclusive groups and summarise the rest."""
     done = [result for result in results if result.status == "done" and _SUCCESS in result.metrics]
@@ -142,8 +175,7 @@ def build_report(results: Sequence[CellResult]) -> Report:
     return Report(
         results=results,
         rows=_rows(kept),
-        untrained=_by_artist(bounds, UNTRAINED),
-        copied=_by_artist(bounds, COPY),
+        attributions=list(_attributions(groups, bounds, kept)),
         inconclusive=inconclusive,
         visibility=_means((arm_of(r), r.metrics["lpips"].figure.value) for r in done if "lpips" in r.metrics),
         seconds=_means((arm_of(r), r.protect_seconds) for r in done if r.protect_seconds is not None),
@@ -184,8 +216,7 @@ def _measures(groups: dict[Group, list[CellResult]], *, of_pictures: bool) -> It
         if result.cell.countermeasure == "none":
             for name, metric in result.metrics.items():
                 if name in METRICS.names() and METRICS.get(name).value.of_pictures == of_pictures:
-                    arm = BOUND_NAMES[result.cell.mimic] if is_bound(result) else arm_of(result)
-                    found[arm, name].append(metric)
+                    found[_name_of(result), name].append(metric)
     for (arm, name), cells in found.items():
         yield Measure(arm, name, _pooled(cells), of_pictures)
 
@@ -222,8 +253,20 @@ def _success(result: CellResult) -> float:
     return result.metrics[_SUCCESS].figure.value
 
 
-def _by_artist(bounds: dict[Group, list[CellResult]], mimic: str) -> dict[str, float]:
-    return {artist: _success(some[0]) for (artist, name, _), some in bounds.items() if name == mimic}
+def _attributions(
+    groups: dict[Group, list[CellResult]], bounds: dict[Group, list[CellResult]], kept: dict[Group, list[CellResult]]
+) -> Iterator[Attribution]:
+    found: dict[tuple[str, str], list[CellResult]] = defaultdict(list)
+    for group, some in (*bounds.items(), *groups.items()):
+        for result in some:
+            if result.cell.countermeasure == "none" and (group in kept or is_bound(result) or result.cell.is_clean):
+                found[result.cell.artist, _name_of(result)].append(result)
+    for (artist, arm), some in sorted(found.items(), key=lambda item: item[0][0]):
+        kept_alone = {group: results for group, results in kept.items() if group[0] == artist}
+        shifts = {row.arm: row.shift for row in _rows(kept_alone) if row.countermeasure == "none"}
+        success = _pooled([result.metrics[_SUCCESS] for result in some])
+        given = Interval(value=1 - success.value, low=1 - success.high, high=1 - success.low, n=success.n)
+        yield Attribution(artist, arm, given, [1 - _success(result) for result in some], shifts.get(arm))
 
 
 def _doubt(group: Group, some: list[CellResult], bounds: dict[Group, list[CellResult]]) -> str:

@@ -160,6 +160,26 @@ def test_report_compares_probabilities_with_clean_pictures_after_the_same_attack
     assert any("| -30.0 (" in line and "| +5.0 (" in line for line in lines)
 
 
+def test_report_shows_every_seed_of_an_artist_and_no_cloak_of_a_seed_that_failed(finished_run: Path) -> None:
+    cells = list(results(finished_run).values())
+    cloaks = {"noise lora": [0.0] * 4, "artcloak lora": [1.0, 1, 0, 0]}
+    bounds = {"clean none": [1.0, 1, 1, 0], "clean copy": [0.0] * 4}
+    first = judged(cells, {**bounds, **cloaks, "clean lora": [0.0] * 4})
+    again = [c.model_copy(update={"cell": c.cell.model_copy(update={"seed": 1})}) for c in cells]
+    failed = judged(again, {**bounds, **cloaks, "clean none": [1.0] * 4, "clean lora": [1.0, 1, 0, 0]})
+    report = build_report([*first, *failed])
+    found = {each.arm: (each.given.value, tuple(each.seeds)) for each in report.attributions}
+    assert found == {
+        "copies": (1, (1, 1)),
+        "no fine-tune": (0.125, (0.25, 0)),
+        "clean": (0.75, (1, 0.5)),
+        "noise balanced": (1, (1,)),
+        "artcloak balanced": (0.5, (0.5,)),
+    }
+    lines = to_markdown(report).splitlines()
+    assert any(line.startswith("| anna | clean | 75 (") and line.endswith("| 100, 50 |  |") for line in lines)
+
+
 def test_report_gives_numbers_only_where_the_clean_mimic_succeeds(finished_run: Path) -> None:
     cells = list(results(finished_run).values())
     answers = {
@@ -186,7 +206,7 @@ def test_report_gives_numbers_only_where_the_clean_mimic_succeeds(finished_run: 
     assert changes["noise balanced", "protection-success"] == 0
     assert {metric for _, metric in changes} == {"protection-success", "style-probability"}
     assert "paired by prompt and seed" in to_markdown(report)
-    assert "attributed to anna in 75%" in to_markdown(report)
+    assert "| anna | copies | 75 (0 to 100) | 75 |  |" in to_markdown(report)
     weak = build_report(judged(cells, {**answers, "clean lora": [1.0, 0, 0, 1.0]}))
     assert list(weak.inconclusive) == [("anna", "lora", 0)]
     assert weak.rows == []
