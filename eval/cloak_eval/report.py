@@ -100,6 +100,17 @@ def _markdown_table(lines: list[list[str]]) -> list[str]:
 
 
 _TABLES = {True: "Visibility and detectability of the published pictures", False: "The drawings, without an attack"}
+_OVER_ATTACKS = "Change of the probability over counter-attacks, in points"
+_OVER = (
+    "arm",
+    "counter-attacks",
+    "lowest",
+    "after",
+    "highest",
+    "after",
+    "intervals below zero",
+    "intervals above zero",
+)
 _BY_ARTIST = "By artist, without an attack"
 _ATTRIBUTED = ("artist", "arm", "given to the artist, %", "by seed, %", "change of the probability, points")
 _CHANGES = "Change of the drawings against those of clean pictures, paired by prompt and seed"
@@ -107,6 +118,9 @@ _CHANGES = "Change of the drawings against those of clean pictures, paired by pr
 
 def _measure_tables(report: Report) -> Iterator[tuple[str, list[list[str]]]]:
     """Title and lines of each table; arms go down; metrics go across, with what is good for the artist."""
+    over = [_over_attacks(arm, report) for arm in _arms(report) if arm != CLEAN]
+    if any(int(line[1]) > 1 for line in over):
+        yield _OVER_ATTACKS, [[*_OVER], *over]
     if report.attributions:
         ordered = sorted(report.attributions, key=lambda each: (each.artist, _controls_first(each.arm)))
         yield _BY_ARTIST, [[*_ATTRIBUTED], *map(_attributed, ordered)]
@@ -120,6 +134,17 @@ def _measure_tables(report: Report) -> Iterator[tuple[str, list[list[str]]]]:
         names, arms = sorted({each.metric for each in some}), sorted({each.arm for each in some}, key=_controls_first)
         if names:
             yield title, [["arm", *map(_with_direction, names)], *(_arm_line(arm, names, figures) for arm in arms)]
+
+
+def _over_attacks(arm: str, report: Report) -> list[str]:
+    """One arm's line of that table; no counter-attack counts as one."""
+    found = {row.countermeasure: row.shift for row in report.rows if row.arm == arm and row.shift}
+    if not found:
+        return [arm, "0", "", "", "", "", "", ""]
+    ordered = sorted(found, key=lambda counter: found[counter].value)
+    ends = (text for counter in (ordered[0], ordered[-1]) for text in (_points(found[counter]), counter))
+    sides = (sum(x.high < 0 for x in found.values()), sum(x.low > 0 for x in found.values()))
+    return [arm, str(len(found)), *ends, *map(str, sides)]
 
 
 def _attributed(of: Attribution) -> list[str]:

@@ -1,5 +1,6 @@
 """A matrix: every cell once, whatever kills the runner, and the same numbers every time."""
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -158,6 +159,12 @@ def test_report_compares_probabilities_with_clean_pictures_after_the_same_attack
     lines = to_markdown(report).split("Change of the probability")[1].splitlines()
     assert "| arm | LPIPS | none | blur |" in lines
     assert any("| -30.0 (" in line and "| +5.0 (" in line for line in lines)
+    over = to_markdown(report).split("## Change of the probability over counter-attacks")[1].splitlines()
+    cloak = next(line.split(" | ") for line in over if line.startswith("| artcloak balanced"))
+    assert cloak[1] == "2"
+    assert (cloak[3], cloak[5]) == ("none", "blur")
+    assert cloak[2].startswith("-30.0 (")
+    assert cloak[4].startswith("+5.0 (")
 
 
 def test_report_shows_every_seed_of_an_artist_and_no_cloak_of_a_seed_that_failed(finished_run: Path) -> None:
@@ -219,7 +226,7 @@ def test_report_gives_numbers_only_where_the_clean_mimic_succeeds(finished_run: 
 
 
 def start(
-    experiment: Experiment, art: Path, place: Path, workers: int, engine: str = "local"
+    experiment: Experiment, art: Path, place: Path, workers: int, engine: str = "local", *, new_session: bool = False
 ) -> "subprocess.Popen[str]":
     script = place / "run.py"
     script.write_text(RUNNER)
@@ -228,7 +235,8 @@ def start(
     arguments = [experiment.model_dump_json(), str(art), str(place / "results"), str(place / "work")]
     arguments += [str(workers), engine]
     command = [sys.executable, str(script), *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, **pipes, text=True, env=environment, start_new_session=new_session)
 
 
 @pytest.mark.slow
@@ -248,6 +256,25 @@ def test_killed_at_random_it_goes_on_and_no_cell_is_lost_or_run_twice(
     output, _ = start(experiment, toy_art, tmp_path, 2).communicate(timeout=300)
     assert len(output.splitlines()) == len(results(tmp_path)) == 5
     assert output.count("skipped") == len(done_before)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="there is no SIGINT to send")
+def test_ctrl_c_gives_up_what_processes_are_at(experiment: Experiment, toy_art: Path, tmp_path: Path) -> None:
+    endless = {"lora": {**experiment.mimic_settings["lora"], "steps": 1_000_000}}
+    process = start(experiment.model_copy(update={"mimic_settings": endless}), toy_art, tmp_path, 2, new_session=True)
+    with process:
+        try:
+            assert process.stdout
+            assert process.stdout.readline().startswith("done")  # a bound, which learns nothing
+            os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+            _, errors = process.communicate(timeout=20)
+        finally:
+            with contextlib.suppress(ProcessLookupError):  # nobody is left
+                os.killpg(process.pid, signal.SIGKILL)
+    assert "KeyboardInterrupt" in errors
+    assert process.returncode in {-signal.SIGINT, 130}
+    assert all(result.status == "done" for result in results(tmp_path).values())
 
 
 @pytest.mark.slow

@@ -132,11 +132,8 @@ _Outcomes = Iterator[tuple[int, tuple[str, str | None]]]
 def _in_processes(arguments: _Arguments, workers: int) -> _Outcomes:
     with one_core_each(workers) as pool:
         waiting = {pool.submit(run_cell, *each): index for index, each in enumerate(arguments)}
-        try:
-            for future in as_completed(waiting):
-                yield waiting[future], future.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        for future in as_completed(waiting):
+            yield waiting[future], future.result()
 
 
 def _on_ray(arguments: _Arguments, workers: int) -> _Outcomes:
