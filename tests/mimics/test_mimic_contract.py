@@ -72,6 +72,18 @@ def test_training_lowers_the_loss_and_changes_what_is_drawn(
     assert not torch.equal(before, after)
 
 
+@pytest.mark.parametrize("schedule", ["linear", "cosine"])
+def test_rate_falls_after_the_first_step(
+    schedule: str, folders: dict[ToyPipeline, Path], training: TrainingSet
+) -> None:
+    constant, falling = (
+        run("lora", folders["sd15"], training, steps=3, learning_rate=1e-2, schedule=each)[0]
+        for each in ("constant", schedule)
+    )
+    assert falling[:2] == constant[:2]  # the first step is taken at the whole rate
+    assert falling[2] != constant[2]
+
+
 class ShortInversion(TextualInversion):
     """Prompts that fit into the eight tokens of the toy's window."""
 

@@ -29,7 +29,10 @@ class MimicConfig(BaseModel):
     steps: int = Field(default=400, ge=0, description="Optimiser steps.")
     batch: int = Field(default=4, ge=1, description="Latents of each gradient.")
     accumulate: int = Field(default=1, ge=1, description="Gradients that are summed for one step.")
-    learning_rate: float = Field(default=1e-4, gt=0, description="Constant rate of AdamW.")
+    learning_rate: float = Field(default=1e-4, gt=0, description="Rate of AdamW at the first step.")
+    schedule: Literal["constant", "linear", "cosine"] = Field(
+        default="constant", description="How the rate goes on: as it is, or falling to zero over the steps."
+    )
     resolution: int | None = Field(
         default=None, ge=16, description="Side of the crops, pixels; the model's own if null."
     )
@@ -123,6 +126,8 @@ class Mimic(ABC):
             training: the artist's pictures.
             seed: of everything random: the same seed gives the same weights on the same device.
         """
+        from diffusers.optimization import get_scheduler
+
         config, generator = self.config, torch.Generator().manual_seed(seed)
         torch.manual_seed(seed)  # peft initialises its layers from the global generator
         parameters = self.prepare(pipe, training)
@@ -130,6 +135,7 @@ class Mimic(ABC):
             return
         latents = self.encode(pipe, training, generator)
         optimiser = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=0.0)
+        schedule = get_scheduler(config.schedule, optimiser, num_warmup_steps=0, num_training_steps=config.steps)
         pipe.unet.train()
         if config.checkpointing:
             pipe.unet.enable_gradient_checkpointing()
@@ -138,6 +144,7 @@ class Mimic(ABC):
             losses = [self._backward(pipe, latents, generator) for _ in range(config.accumulate)]
             nn.utils.clip_grad_norm_(parameters, 1.0)
             optimiser.step()
+            schedule.step()
             optimiser.zero_grad(set_to_none=True)
             yield TrainingStep(index, config.steps, sum(losses) / len(losses), time.perf_counter() - begin)
         pipe.unet.eval()

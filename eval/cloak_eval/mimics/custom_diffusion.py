@@ -19,7 +19,7 @@ __all__ = ["CustomDiffusion", "CustomDiffusionConfig"]
 class CustomDiffusionConfig(MimicConfig):
     """Settings of a custom diffusion run."""
 
-    learning_rate: float = Field(default=1e-4, gt=0, description="Constant rate of AdamW.")
+    learning_rate: float = Field(default=1e-4, gt=0, description="Rate of AdamW at the first step.")
 
 
 @MIMICS.register(

@@ -21,7 +21,7 @@ __all__ = ["DreamBooth", "DreamBoothConfig"]
 class DreamBoothConfig(MimicConfig):
     """Settings of a DreamBooth run."""
 
-    learning_rate: float = Field(default=2e-5, gt=0, description="Constant rate of AdamW.")
+    learning_rate: float = Field(default=2e-5, gt=0, description="Rate of AdamW at the first step.")
     prior_weight: float = Field(
         default=1.0, ge=0, description="Of the loss on the model's own pictures; 0 leaves it out."
     )

@@ -20,7 +20,7 @@ __all__ = ["TextualInversion", "TextualInversionConfig"]
 class TextualInversionConfig(MimicConfig):
     """Settings of a textual inversion."""
 
-    learning_rate: float = Field(default=5e-3, gt=0, description="Constant rate of AdamW.")
+    learning_rate: float = Field(default=5e-3, gt=0, description="Rate of AdamW at the first step.")
     vectors: int = Field(default=4, ge=1, le=16, description="Length of the new word, tokens.")
     initial: str = Field(default="style", description="Known word that its embedding starts from.")
 
