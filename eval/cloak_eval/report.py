@@ -100,7 +100,7 @@ def _markdown_table(lines: list[list[str]]) -> list[str]:
 
 
 _TABLES = {True: "Visibility and detectability of the published pictures", False: "The drawings, without an attack"}
-_OVER_ATTACKS = "Change of the probability over counter-attacks, in points"
+_OVER_ATTACKS = "Change of the probability over no attack and every counter-attack, in points"
 _OVER = (
     "arm",
     "counter-attacks",
@@ -119,7 +119,7 @@ _CHANGES = "Change of the drawings against those of clean pictures, paired by pr
 def _measure_tables(report: Report) -> Iterator[tuple[str, list[list[str]]]]:
     """Title and lines of each table; arms go down; metrics go across, with what is good for the artist."""
     over = [_over_attacks(arm, report) for arm in _arms(report) if arm != CLEAN]
-    if any(int(line[1]) > 1 for line in over):
+    if any(int(line[1]) for line in over):
         yield _OVER_ATTACKS, [[*_OVER], *over]
     if report.attributions:
         ordered = sorted(report.attributions, key=lambda each: (each.artist, _controls_first(each.arm)))
@@ -137,14 +137,14 @@ def _measure_tables(report: Report) -> Iterator[tuple[str, list[list[str]]]]:
 
 
 def _over_attacks(arm: str, report: Report) -> list[str]:
-    """One arm's line of that table; no counter-attack counts as one."""
+    """One arm's line of that table."""
     found = {row.countermeasure: row.shift for row in report.rows if row.arm == arm and row.shift}
     if not found:
         return [arm, "0", "", "", "", "", "", ""]
     ordered = sorted(found, key=lambda counter: found[counter].value)
     ends = (text for counter in (ordered[0], ordered[-1]) for text in (_points(found[counter]), counter))
     sides = (sum(x.high < 0 for x in found.values()), sum(x.low > 0 for x in found.values()))
-    return [arm, str(len(found)), *ends, *map(str, sides)]
+    return [arm, str(len(found.keys() - {"none"})), *ends, *map(str, sides)]
 
 
 def _attributed(of: Attribution) -> list[str]:

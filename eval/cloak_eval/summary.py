@@ -297,8 +297,10 @@ def _rows(groups: dict[Group, list[CellResult]]) -> list[Row]:
             if _PROBABILITY in result.metrics:
                 given[place][group] = _values(result, _PROBABILITY)
             by_arm[arm_of(result)].append(table[place][group])
+        counters = {result.cell.countermeasure for result in results}
         for arm, columns in by_arm.items():
-            table[arm, WORST][group] = torch.stack(columns).amin(0)
+            if len(columns) == len(counters):  # whoever met fewer has no worst case that compares
+                table[arm, WORST][group] = torch.stack(columns).amin(0)
     return [_row(place, cells, table, given) for place, cells in table.items()]
 
 
