@@ -21,6 +21,7 @@ from cloak_eval.report import to_markdown, write_report
 from cloak_eval.summary import BOUND_NAMES, build_report
 
 RUNNER = """
+import signal
 import sys
 from pathlib import Path
 from cloak_eval.experiments import Experiment, run_experiment
@@ -28,6 +29,7 @@ settings, art, results, work, workers, engine = sys.argv[1:]
 events = run_experiment(Experiment.model_validate_json(settings), art=[Path(art)], results=Path(results),
                         work=Path(work), workers=int(workers), engine=engine)
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background begins with it ignored
     for event in events:
         print(event.status, event.cell.name, event.error, flush=True)
 """
@@ -273,7 +275,7 @@ def test_ctrl_c_gives_up_what_processes_are_at(experiment: Experiment, toy_art: 
             assert process.stdout
             assert process.stdout.readline().startswith("done")  # a bound, which learns nothing
             os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-            _, errors = process.communicate(timeout=20)
+            _, errors = process.communicate(timeout=60)
         finally:
             with contextlib.suppress(ProcessLookupError):  # nobody is left
                 os.killpg(process.pid, signal.SIGKILL)
