@@ -118,8 +118,7 @@ _CHANGES = "Change of the drawings against those of clean pictures, paired by pr
 
 def _measure_tables(report: Report) -> Iterator[tuple[str, list[list[str]]]]:
     """Title and lines of each table; arms go down; metrics go across, with what is good for the artist."""
-    over = [_over_attacks(arm, report) for arm in _arms(report) if arm != CLEAN]
-    if any(int(line[1]) for line in over):
+    if over := list(_over_attacks(report)):
         yield _OVER_ATTACKS, [[*_OVER], *over]
     if report.attributions:
         ordered = sorted(report.attributions, key=lambda each: (each.artist, _controls_first(each.arm)))
@@ -136,15 +135,15 @@ def _measure_tables(report: Report) -> Iterator[tuple[str, list[list[str]]]]:
             yield title, [["arm", *map(_with_direction, names)], *(_arm_line(arm, names, figures) for arm in arms)]
 
 
-def _over_attacks(arm: str, report: Report) -> list[str]:
-    """One arm's line of that table."""
-    found = {row.countermeasure: row.shift for row in report.rows if row.arm == arm and row.shift}
-    if not found:
-        return [arm, "0", "", "", "", "", "", ""]
-    ordered = sorted(found, key=lambda counter: found[counter].value)
-    ends = (text for counter in (ordered[0], ordered[-1]) for text in (_points(found[counter]), counter))
-    sides = (sum(x.high < 0 for x in found.values()), sum(x.low > 0 for x in found.values()))
-    return [arm, str(len(found.keys() - {"none"})), *ends, *map(str, sides)]
+def _over_attacks(report: Report) -> Iterator[list[str]]:
+    """A line of that table for each arm that met a counter-attack."""
+    for arm in _arms(report):
+        found = {row.countermeasure: row.shift for row in report.rows if row.arm == arm and row.shift}
+        if met := found.keys() - {"none"}:
+            ordered = sorted(found, key=lambda counter: found[counter].value)
+            ends = (text for counter in (ordered[0], ordered[-1]) for text in (_points(found[counter]), counter))
+            sides = (sum(x.high < 0 for x in found.values()), sum(x.low > 0 for x in found.values()))
+            yield [arm, str(len(met)), *ends, *map(str, sides)]
 
 
 def _attributed(of: Attribution) -> list[str]:

@@ -261,12 +261,16 @@ def _attributions(
         for result in some:
             if result.cell.countermeasure == "none" and (group in kept or is_bound(result) or result.cell.is_clean):
                 found[result.cell.artist, _name_of(result)].append(result)
+    shifts = {
+        (artist, change.arm): change.figure
+        for artist in {group[0] for group in kept}
+        for change in _changes({group: some for group, some in kept.items() if group[0] == artist})
+        if change.metric == _PROBABILITY
+    }
     for (artist, arm), some in sorted(found.items(), key=lambda item: item[0][0]):
-        kept_alone = {group: results for group, results in kept.items() if group[0] == artist}
-        shifts = {row.arm: row.shift for row in _rows(kept_alone) if row.countermeasure == "none"}
         success = _pooled([result.metrics[_SUCCESS] for result in some])
         given = Interval(value=1 - success.value, low=1 - success.high, high=1 - success.low, n=success.n)
-        yield Attribution(artist, arm, given, [1 - _success(result) for result in some], shifts.get(arm))
+        yield Attribution(artist, arm, given, [1 - _success(result) for result in some], shifts.get((artist, arm)))
 
 
 def _doubt(group: Group, some: list[CellResult], bounds: dict[Group, list[CellResult]]) -> str:
