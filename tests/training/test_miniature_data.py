@@ -24,9 +24,11 @@ from training.miniature.data import (
 from training.miniature.vocabulary import LENGTH, byte_letters, learn_merges, write_tokenizer
 
 
-def test_style_is_the_words_of_the_package() -> None:
-    assert style_name(Path("x/iconify-json-fluent-emoji-flat-1.2.6")) == "fluent emoji flat"
-    assert style_name(Path("@iconify-json/noto")) == "noto"
+def test_style_is_what_the_package_says_and_not_its_folder(tmp_path: Path) -> None:
+    package = tmp_path / "package"  # as npm unpacks every one
+    package.mkdir()
+    (package / "icons.json").write_text(json.dumps({"prefix": "fluent-emoji-flat", "icons": {}}))
+    assert style_name(package) == "fluent emoji flat"
 
 
 def test_toned_variants_are_dropped_and_other_words_are_kept() -> None:

@@ -60,8 +60,9 @@ def caption(subject: str, style: str) -> str:
 
 
 def style_name(package: Path) -> str:
-    """The words of an unpacked package's name: `iconify-json-fluent-emoji-1.2.7` gives `fluent emoji`."""
-    return re.sub(r"^(@?iconify-json[-/])|(-\d[\d.]*)$", "", package.name).replace("-", " ")
+    """The words of the collection that an unpacked package says it is, whatever its folder is called."""
+    prefix: str = json.loads((package / "icons.json").read_text(encoding="utf-8"))["prefix"]
+    return prefix.replace("-", " ")
 
 
 def subject_of(name: str) -> str:
