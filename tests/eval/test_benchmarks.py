@@ -87,6 +87,7 @@ def test_speed_records_each_run(weights, tmp_path, monkeypatch, capsys):
     out = tmp_path / "speed.json"
     assert main(["speed", "--megapixels", "0.001", "0.0006", "--efforts", "instant", "--out", str(out)]) == 0
     report = speed.SpeedReport.model_validate_json(out.read_bytes())
+    assert report.precision in ("float32", "bfloat16")
     assert [(row.width, row.height) for row in report.rows] == [(30, 20), (39, 26)]
     for row in report.rows:
         assert (row.effort, row.steps, row.models, row.error) == ("instant", 6, ["tiny-flux2", "tiny-sd1"], None)

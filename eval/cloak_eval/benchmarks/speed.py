@@ -22,7 +22,7 @@ from rich.table import Table
 
 from cloak.certificate import Certificate
 from cloak.config import ProtectConfig
-from cloak.device import resolve_device
+from cloak.device import resolve_device, working_dtype
 from cloak.protect import Protector
 from cloak.types import Device, Effort
 from cloak_eval.benchmarks.results import Provenance, Record, provenance, write_json
@@ -58,6 +58,7 @@ class SpeedReport(Record):
 
     provenance: Provenance
     picture: str
+    precision: str | None = Field(default=None, description="What models computed in; null in files before it was kept.")
     rows: list[Measurement]
 
 
@@ -77,7 +78,8 @@ def run(options: argparse.Namespace) -> int:
     device = resolve_device(options.device)
     rows = list(measurements(options.megapixels, options.efforts, models=options.models, device=options.device))
     about = f"painted from seed {_SEED}, 3:2, 8-bit RGB PNG"
-    write_json(SpeedReport(provenance=provenance(device), picture=about, rows=rows), options.out)
+    precision = str(working_dtype(device)).removeprefix("torch.")
+    write_json(SpeedReport(provenance=provenance(device), picture=about, precision=precision, rows=rows), options.out)
     Console(highlight=False).print(_table(rows))
     return int(any(row.error is not None for row in rows))
 
