@@ -58,7 +58,7 @@ class SpeedReport(Record):
 
     provenance: Provenance
     picture: str
-    precision: str | None = Field(default=None, description="What models computed in; null in files before it was kept.")
+    precision: str | None = Field(default=None, description="What models computed in; null in older files.")
     rows: list[Measurement]
 
 
