@@ -1,5 +1,6 @@
 """`cloak eval`: run experiments, list them, and report what came out."""
 
+import contextlib
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -47,13 +48,14 @@ def run_experiment(
     kept = work or platformdirs.user_cache_path("artcloak") / "eval"
     options = {"art": art, "results": results, "work": kept, "workers": workers, "engine": engine_name}
     status: list[str] = []
-    for event in evaluation.run_experiment(matrix, **options):
-        status.append(event.status)
-        reason = f" ({event.error})" if event.error else ""
-        say(f"[{event.index}/{event.total}] {event.cell.name}: {event.status}{reason}")
-        if as_json:
-            row = {"cell": event.cell.model_dump(), "status": event.status, "error": event.error}
-            print_json({"schema_version": SCHEMA_VERSION, **row})
+    with contextlib.closing(evaluation.run_experiment(matrix, **options)) as events:
+        for event in events:
+            status.append(event.status)
+            reason = f" ({event.error})" if event.error else ""
+            say(f"[{event.index}/{event.total}] {event.cell.name}: {event.status}{reason}")
+            if as_json:
+                row = {"cell": event.cell.model_dump(), "status": event.status, "error": event.error}
+                print_json({"schema_version": SCHEMA_VERSION, **row})
     failed = status.count("failed")
     return 0 if not failed else 1 if failed == len(status) else PARTLY_DONE
 

@@ -21,17 +21,21 @@ from cloak_eval.report import to_markdown, write_report
 from cloak_eval.summary import BOUND_NAMES, build_report
 
 RUNNER = """
+import contextlib
 import signal
 import sys
+import time
 from pathlib import Path
 from cloak_eval.experiments import Experiment, run_experiment
-settings, art, results, work, workers, engine = sys.argv[1:]
+settings, art, results, work, workers, engine, busy = sys.argv[1:]
 events = run_experiment(Experiment.model_validate_json(settings), art=[Path(art)], results=Path(results),
                         work=Path(work), workers=int(workers), engine=engine)
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background begins with it ignored
-    for event in events:
-        print(event.status, event.cell.name, event.error, flush=True)
+    with contextlib.closing(events):
+        for event in events:
+            print(event.status, event.cell.name, event.error, flush=True)
+            time.sleep(float(busy))
 """
 
 
@@ -233,17 +237,25 @@ def test_report_gives_numbers_only_where_the_clean_mimic_succeeds(finished_run: 
 
 
 def start(
-    experiment: Experiment, art: Path, place: Path, workers: int, engine: str = "local", *, new_session: bool = False
+    experiment: Experiment,
+    art: Path,
+    place: Path,
+    workers: int,
+    engine: str = "local",
+    *,
+    ctrl_c: bool = False,
+    busy: float = 0,
 ) -> "subprocess.Popen[str]":
+    """Run it, its main process `busy` for some seconds with each event; with `ctrl_c` it can be sent to all of it."""
     script = place / "run.py"
     script.write_text(RUNNER)
     roots = [Path(sys.modules[name].__path__[0]).parent for name in ("cloak", "cloak_eval")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, roots)), "OMP_NUM_THREADS": "1"}
     arguments = [experiment.model_dump_json(), str(art), str(place / "results"), str(place / "work")]
-    arguments += [str(workers), engine]
+    arguments += [str(workers), engine, str(busy)]
     command = [sys.executable, str(script), *arguments]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command, **pipes, text=True, env=environment, start_new_session=new_session)
+    return subprocess.Popen(command, **pipes, text=True, env=environment, start_new_session=ctrl_c)
 
 
 @pytest.mark.slow
@@ -267,9 +279,14 @@ def test_killed_at_random_it_goes_on_and_no_cell_is_lost_or_run_twice(
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="there is no SIGINT to send")
-def test_ctrl_c_gives_up_what_processes_are_at(experiment: Experiment, toy_art: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("busy", [0, 30], ids=["while it waits for them", "while it deals with an event"])
+def test_ctrl_c_gives_up_what_processes_are_at(
+    experiment: Experiment, toy_art: Path, tmp_path: Path, busy: float
+) -> None:
     endless = {"lora": {**experiment.mimic_settings["lora"], "steps": 1_000_000}}
-    process = start(experiment.model_copy(update={"mimic_settings": endless}), toy_art, tmp_path, 2, new_session=True)
+    process = start(
+        experiment.model_copy(update={"mimic_settings": endless}), toy_art, tmp_path, 2, ctrl_c=True, busy=busy
+    )
     with process:
         try:
             assert process.stdout

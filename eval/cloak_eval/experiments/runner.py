@@ -85,8 +85,11 @@ def run_experiment(
     work: Path,
     workers: int = 1,
     engine: Literal["local", "ray"] = "local",
-) -> Iterator[CellEvent]:
+) -> Generator[CellEvent, None, None]:
     """Run every cell that is not there yet, as a stream of events; closing it stops.
+
+    Read it within `contextlib.closing`. Processes of a stream that is left open, as when Ctrl-C comes while the reader
+    deals with an event, finish every cell before Python ends.
 
     Args:
         experiment: the matrix.
