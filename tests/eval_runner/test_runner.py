@@ -243,10 +243,10 @@ def start(
     workers: int,
     engine: str = "local",
     *,
-    ctrl_c: bool = False,
+    new_session: bool = False,
     busy: float = 0,
 ) -> "subprocess.Popen[str]":
-    """Run it, its main process `busy` for some seconds with each event; with `ctrl_c` it can be sent to all of it."""
+    """Run it, its main process `busy` for some seconds with each event."""
     script = place / "run.py"
     script.write_text(RUNNER)
     roots = [Path(sys.modules[name].__path__[0]).parent for name in ("cloak", "cloak_eval")]
@@ -255,7 +255,7 @@ def start(
     arguments += [str(workers), engine, str(busy)]
     command = [sys.executable, str(script), *arguments]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command, **pipes, text=True, env=environment, start_new_session=ctrl_c)
+    return subprocess.Popen(command, **pipes, text=True, env=environment, start_new_session=new_session)
 
 
 @pytest.mark.slow
@@ -285,7 +285,7 @@ def test_ctrl_c_gives_up_what_processes_are_at(
 ) -> None:
     endless = {"lora": {**experiment.mimic_settings["lora"], "steps": 1_000_000}}
     process = start(
-        experiment.model_copy(update={"mimic_settings": endless}), toy_art, tmp_path, 2, ctrl_c=True, busy=busy
+        experiment.model_copy(update={"mimic_settings": endless}), toy_art, tmp_path, 2, new_session=True, busy=busy
     )
     with process:
         try:
