@@ -60,7 +60,7 @@ class CloakRemover(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         height, width = x.shape[-2:]
         padded = F.pad(x - 0.5, (0, -width % 4, 0, -height % 4), mode="replicate")
-        fine = self.enter(padded)
+        fine = self.enter(padded.contiguous(memory_format=torch.channels_last))  # takes a third of the time on a CPU
         middle = self.down(fine)
         coarse = self.deeper(middle)
         back = self.up(torch.cat([_enlarged(coarse), middle], 1))
@@ -117,7 +117,7 @@ def train_remover(clean: Sequence[Tensor], cloaked: Sequence[Tensor], config: Re
     generator = torch.Generator().manual_seed(config.seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)  # torch's layers take their first weights from the global generator
-        network = CloakRemover(config.width)
+        network = CloakRemover(config.width).to(memory_format=torch.channels_last)
     size = torch.stack([(y - x).pow(2).mean() for x, y in zip(clean, cloaked, strict=True)]).mean().clamp_min(1e-8)
     optimiser = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, config.steps)
