@@ -346,6 +346,37 @@ def test_experiment_files_are_read_and_checked(tmp_path: Path) -> None:
         read_experiment(tmp_path / "none.toml")
 
 
+def test_an_experiment_says_only_what_differs_from_one_that_it_extends(tmp_path: Path) -> None:
+    (tmp_path / "below.toml").write_text(
+        'name = "other"\nartists = ["anna"]\nmethods = ["artcloak", "mist"]\nsubjects = ["a", "b"]\n'
+        "[mimic_settings.lora]\nsteps = 3\nrank = 2\n[mimic_settings.none]\nsteps = 0\n"
+    )
+    (tmp_path / "deeper").mkdir()
+    middle, above = tmp_path / "middle.toml", tmp_path / "deeper" / "above.toml"
+    middle.write_text('extends = "below.toml"\nseeds = [5]\nmethods = ["mist"]\n[mimic_settings.lora]\nsteps = 7\n')
+    above.write_text('extends = "../middle.toml"\nartists = ["bert"]\n')
+    read = read_experiment(above)
+    assert (read.name, read.artists, read.methods, read.seeds) == ("above", ("bert",), ("mist",), (5,))
+    assert read.mimic_settings == {"lora": {"steps": 7, "rank": 2}, "none": {"steps": 0}}
+
+
+@pytest.mark.parametrize(
+    ("extends", "error", "said"),
+    [
+        ('"nothing.toml"', InputError, "nothing.toml cannot be read"),
+        ('"small.toml"', UsageError, "extends itself"),
+        ('"../experiments/small.toml"', UsageError, "extends itself"),
+        ('["a.toml", "b.toml"]', UsageError, "names one file"),
+    ],
+)
+def test_what_cannot_be_extended_is_said(tmp_path: Path, extends: str, error: type[Exception], said: str) -> None:
+    path = tmp_path / "experiments" / "small.toml"
+    path.parent.mkdir()
+    path.write_text(f"extends = {extends}\n")
+    with pytest.raises(error, match=said):
+        read_experiment(path)
+
+
 def test_shipped_experiments_are_valid() -> None:
     files = sorted((Path(__file__).parents[2] / "eval" / "experiments").glob("*.toml"))
     assert {file.stem for file in files} >= {"quick", "full"}

@@ -80,16 +80,39 @@ class Experiment(BaseModel):
 def read_experiment(path: Path) -> Experiment:
     """Read and check an experiment file.
 
+    With `extends = "other.toml"` it only says what differs from that file, found from its own folder: tables are
+    merged, lists and the rest replaced. The name is never taken over, for it names the folder of results.
+
     Raises:
-        InputError: it cannot be read.
+        InputError: it, or a file that it extends, cannot be read.
         UsageError: it says something unknown or impossible.
     """
+    try:
+        return Experiment.model_validate({"name": path.stem, **_settings(path.resolve())})
+    except ValidationError as error:
+        said = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise UsageError(f"{path} is not a valid experiment: {said}.") from error
+
+
+def _settings(path: Path, extended_by: tuple[Path, ...] = ()) -> dict[str, Any]:
+    if path in extended_by:
+        raise UsageError(f"{path} extends itself.")
     try:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as an experiment: {error}") from error
-    try:
-        return Experiment.model_validate({"name": path.stem, **settings})
-    except ValidationError as error:
-        said = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise UsageError(f"{path} is not a valid experiment: {said}.") from error
+    other = settings.pop("extends", None)
+    if other is None:
+        return settings
+    if not isinstance(other, str):
+        raise UsageError(f"{path} is not a valid experiment: extends: it names one file.")
+    below = _settings((path.parent / other).resolve(), (*extended_by, path))
+    return _over({key: value for key, value in below.items() if key != "name"}, settings)
+
+
+def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    merged = {**below, **above}
+    for key in below.keys() & above.keys():
+        if isinstance(below[key], dict) and isinstance(above[key], dict):
+            merged[key] = _over(below[key], above[key])
+    return merged
