@@ -60,7 +60,7 @@ class CloakRemover(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         height, width = x.shape[-2:]
         padded = F.pad(x - 0.5, (0, -width % 4, 0, -height % 4), mode="replicate")
-        fine = self.enter(padded.contiguous(memory_format=torch.channels_last))  # takes a third of the time on a CPU
+        fine = self.enter(padded.contiguous(memory_format=torch.channels_last))  # at most 60 % of the time on a CPU
         middle = self.down(fine)
         coarse = self.deeper(middle)
         back = self.up(torch.cat([_enlarged(coarse), middle], 1))
