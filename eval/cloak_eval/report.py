@@ -7,11 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cloak.image import write_file
-from cloak_eval.experiments.config import CLEAN, COPY, NOISE
+from cloak_eval.experiments.config import COPY
 from cloak_eval.metrics import METRICS, Interval
-from cloak_eval.summary import BOUND_NAMES, WORST, Attribution, Report, Row, build_report, read_results
+from cloak_eval.summary import (
+    BOUND_NAMES,
+    WORST,
+    Attribution,
+    OverAttacks,
+    Report,
+    Row,
+    arms_of,
+    build_report,
+    controls_first,
+    over_attacks,
+    read_results,
+)
 
-__all__ = ["to_html", "to_markdown", "write_report"]
+__all__ = ["markdown_table", "points", "to_html", "to_markdown", "write_report"]
 
 
 def write_report(paths: Sequence[Path], out: Path) -> tuple[Path, Path]:
@@ -30,14 +42,9 @@ def _percent(figure: Interval) -> str:
     return f"{100 * figure.value:.0f} ({100 * figure.low:.0f} to {100 * figure.high:.0f})"
 
 
-def _points(figure: Interval) -> str:
+def points(figure: Interval) -> str:
+    """A change of a share, in points, with its interval."""
     return f"{100 * figure.value:+.1f} ({100 * figure.low:+.1f} to {100 * figure.high:+.1f})"
-
-
-def _arms(report: Report) -> list[str]:
-    """Controls first."""
-    names = {row.arm for row in report.rows}
-    return sorted(names, key=_controls_first)
 
 
 def _counters(report: Report) -> list[str]:
@@ -71,7 +78,7 @@ def to_markdown(report: Report) -> str:
     """The figures without the pictures."""
     lines = ["# What is left of each cloak", "", *(f"- {fact}" for fact in _facts(report))]
     for title, coloured in _heat_maps(report):
-        lines += ["", title, "", *_markdown_table([[text for text, _ in line] for line in coloured])]
+        lines += ["", title, "", *markdown_table([[text for text, _ in line] for line in coloured])]
     lines += ["", "## Ranking by the worst case", ""] if report.ranking else []
     for place, row in enumerate(report.ranking, 1):
         assert row.gain is not None  # the ranking holds no others
@@ -80,7 +87,7 @@ def to_markdown(report: Report) -> str:
             f"({100 * row.gain.low:+.0f} to {100 * row.gain.high:+.0f}), {row.groups} groups, {row.success.n} drawings"
         )
     for title, table in _measure_tables(report):
-        lines += ["", f"## {title}", "", *_markdown_table(table)]
+        lines += ["", f"## {title}", "", *markdown_table(table)]
     lines += ["", "## Inconclusive", ""] if report.inconclusive else []
     lines += [f"- {artist}, {mimic}, seed {seed}: {why}" for (artist, mimic, seed), why in report.inconclusive.items()]
     failed = [r for r in report.results if r.status == "failed"]
@@ -93,8 +100,8 @@ def to_markdown(report: Report) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _markdown_table(lines: list[list[str]]) -> list[str]:
-    """The first line is the head."""
+def markdown_table(lines: list[list[str]]) -> list[str]:
+    """The lines of a table whose first line is the head."""
     head, *rows = (f"| {' | '.join(cells)} |" for cells in lines)
     return [head, "|---" * len(lines[0]) + "|", *rows]
 
@@ -118,10 +125,10 @@ _CHANGES = "Change of the drawings against those of clean pictures, paired by pr
 
 def _measure_tables(report: Report) -> Iterator[tuple[str, list[list[str]]]]:
     """Title and lines of each table; arms go down; metrics go across, with what is good for the artist."""
-    if over := list(_over_attacks(report)):
-        yield _OVER_ATTACKS, [[*_OVER], *over]
+    if over := over_attacks(report):
+        yield _OVER_ATTACKS, [[*_OVER], *map(_over_line, over)]
     if report.attributions:
-        ordered = sorted(report.attributions, key=lambda each: (each.artist, _controls_first(each.arm)))
+        ordered = sorted(report.attributions, key=lambda each: (each.artist, controls_first(each.arm)))
         yield _BY_ARTIST, [[*_ATTRIBUTED], *map(_attributed, ordered)]
     if report.called:
         heads = sorted({who for row in report.called.values() for who in row})
@@ -130,25 +137,20 @@ def _measure_tables(report: Report) -> Iterator[tuple[str, list[list[str]]]]:
     tables = {title: [m for m in report.measures if m.of_pictures == which] for which, title in _TABLES.items()}
     for title, some in {**tables, _CHANGES: report.changes}.items():
         figures = {(each.metric, each.arm): each.figure for each in some}
-        names, arms = sorted({each.metric for each in some}), sorted({each.arm for each in some}, key=_controls_first)
+        names, arms = sorted({each.metric for each in some}), sorted({each.arm for each in some}, key=controls_first)
         if names:
             yield title, [["arm", *map(_with_direction, names)], *(_arm_line(arm, names, figures) for arm in arms)]
 
 
-def _over_attacks(report: Report) -> Iterator[list[str]]:
-    """A line of that table for each arm that met a counter-attack."""
-    for arm in _arms(report):
-        found = {row.countermeasure: row.shift for row in report.rows if row.arm == arm and row.shift}
-        if met := found.keys() - {"none"}:
-            ordered = sorted(found, key=lambda counter: found[counter].value)
-            ends = (text for counter in (ordered[0], ordered[-1]) for text in (_points(found[counter]), counter))
-            sides = (sum(x.high < 0 for x in found.values()), sum(x.low > 0 for x in found.values()))
-            yield [arm, str(len(met)), *ends, *map(str, sides)]
+def _over_line(over: OverAttacks) -> list[str]:
+    ends = [(row.shift, row.countermeasure) for row in (over.rows[0], over.rows[-1])]
+    shown = (text for shift, counter in ends for text in (points(shift) if shift else "", counter))
+    return [over.arm, str(over.met), *shown, str(over.below), str(over.above)]
 
 
 def _attributed(of: Attribution) -> list[str]:
     seeds = ", ".join(f"{100 * share:.0f}" for share in of.seeds)
-    return [of.artist, of.arm, _percent(of.given), seeds, _points(of.shift) if of.shift else ""]
+    return [of.artist, of.arm, _percent(of.given), seeds, points(of.shift) if of.shift else ""]
 
 
 def _with_direction(name: str) -> str:
@@ -159,10 +161,6 @@ def _with_direction(name: str) -> str:
 def _arm_line(arm: str, names: list[str], figures: dict[tuple[str, str], Interval]) -> list[str]:
     found = [figures.get((name, arm)) for name in names]
     return [arm, *("" if x is None else f"{x.value:.3g} ({x.low:.3g} to {x.high:.3g})" for x in found)]
-
-
-def _controls_first(arm: str) -> tuple[bool, bool, bool, str]:
-    return arm not in BOUND_NAMES.values(), arm != CLEAN, not arm.startswith(NOISE), arm
 
 
 _STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;
@@ -241,7 +239,7 @@ _HEAT_MAPS = (
         "Change of the probability that the judge gives the artist, in points, against clean pictures after the same "
         "counter-attack, paired by prompt and seed; less is better for the artist.",
         figure=lambda row: row.shift,
-        show=_points,
+        show=points,
         goodness=lambda value: min(max(0.5 - value, 0.0), 1.0),
     ),
 )
@@ -253,7 +251,7 @@ def _heat_maps(report: Report) -> Iterator[tuple[str, list[list[_Coloured]]]]:
         figures = {(row.arm, row.countermeasure): found for row in report.rows if (found := each.figure(row))}
         counters = [name for name in _counters(report) if any(counter == name for _, counter in figures)]
         lines: list[list[_Coloured]] = [[(head, None) for head in ("arm", "LPIPS", *counters)]]
-        for arm in (arm for arm in _arms(report) if any(name == arm for name, _ in figures)):
+        for arm in (arm for arm in arms_of(report) if any(name == arm for name, _ in figures)):
             row = [figures.get((arm, counter)) for counter in counters]
             shown = [("not run", None) if x is None else (each.show(x), each.goodness(x.value)) for x in row]
             lines.append([(arm, None), (f"{report.visibility.get(arm, 0):.4f}", None), *shown])

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from cloak.errors import InputError
 from cloak_eval.experiments.cells import CellResult, MetricResult
-from cloak_eval.experiments.config import CLEAN, COPY, UNTRAINED
+from cloak_eval.experiments.config import CLEAN, COPY, NOISE, UNTRAINED
 from cloak_eval.metrics import METRICS, Interval, bootstrap, paired_difference
 
 __all__ = [
@@ -22,11 +22,15 @@ __all__ = [
     "WORST",
     "Attribution",
     "Measure",
+    "OverAttacks",
     "Report",
     "Row",
     "arm_of",
+    "arms_of",
     "build_report",
+    "controls_first",
     "is_bound",
+    "over_attacks",
     "read_results",
 ]
 
@@ -57,6 +61,34 @@ class Row:
     gain: Interval | None
     shift: Interval | None
     groups: int
+
+
+@dataclass(frozen=True)
+class OverAttacks:
+    """The shifts of one arm after no attack and after every counter-attack that it met.
+
+    Args:
+        arm: method and strength.
+        rows: with a shift, the lowest first.
+    """
+
+    arm: str
+    rows: Sequence[Row]
+
+    @property
+    def met(self) -> int:
+        """How many counter-attacks."""
+        return len({row.countermeasure for row in self.rows} - {"none"})
+
+    @property
+    def below(self) -> int:
+        """How many intervals of the shift lie below zero."""
+        return sum(row.shift is not None and row.shift.high < 0 for row in self.rows)
+
+    @property
+    def above(self) -> int:
+        """How many lie above."""
+        return sum(row.shift is not None and row.shift.low > 0 for row in self.rows)
 
 
 @dataclass(frozen=True)
@@ -160,6 +192,27 @@ def is_bound(result: CellResult) -> bool:
 def _name_of(result: CellResult) -> str:
     """The arm, or the bound that it is."""
     return BOUND_NAMES[result.cell.mimic] if is_bound(result) else arm_of(result)
+
+
+def controls_first(arm: str) -> tuple[bool, bool, bool, str]:
+    """A key to sort arms by: bounds, clean pictures, noise, then the methods by name."""
+    return arm not in BOUND_NAMES.values(), arm != CLEAN, not arm.startswith(NOISE), arm
+
+
+def arms_of(report: Report) -> list[str]:
+    """Every arm that a row is about, controls first."""
+    return sorted({row.arm for row in report.rows}, key=controls_first)
+
+
+def over_attacks(report: Report) -> list[OverAttacks]:
+    """Of each arm that met a counter-attack, controls first."""
+    found = []
+    for arm in arms_of(report):
+        rows = [(row.shift.value, row) for row in report.rows if row.arm == arm and row.shift]
+        over = OverAttacks(arm, [row for _, row in sorted(rows, key=lambda pair: pair[0])])
+        if over.met:
+            found.append(over)
+    return found
 
 
 def build_report(results: Sequence[CellResult]) -> Report:

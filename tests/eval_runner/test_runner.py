@@ -15,6 +15,7 @@ import pytest
 from safetensors.torch import load_file
 
 from cloak.errors import InputError, UsageError
+from cloak_eval.benchmarks.__main__ import main as benchmark
 from cloak_eval.experiments import CellResult, Experiment, cells_of, read_experiment, run_experiment
 from cloak_eval.metrics import Interval
 from cloak_eval.report import to_markdown, write_report
@@ -234,6 +235,21 @@ def test_report_gives_numbers_only_where_the_clean_mimic_succeeds(finished_run: 
     assert not build_report(judged(named, answers)).inconclusive  # naming the control is no mistake
     known = build_report(judged(cells, {**answers, "clean none": [0.0] * 4}))
     assert "without fine-tune" in next(iter(known.inconclusive.values()))
+
+
+def test_matrices_are_tallied_from_folders_of_results(
+    finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = {"clean none": [1.0] * 4, "clean copy": [0.0] * 4, "clean lora": [0.0] * 4, "noise lora": [0.0] * 4}
+    cells = judged(list(results(finished_run).values()), {**answers, "artcloak lora": [1.0, 1, 0, 0]})
+    (tmp_path / "toy").mkdir()
+    for result in cells:
+        (tmp_path / "toy" / f"{result.cell.name}.json").write_text(result.model_dump_json())
+    assert benchmark(["matrices", str(tmp_path / "toy")]) == 0
+    shown = capsys.readouterr().out
+    assert "| toy | anna | 0 | 4 | 0 |" in shown
+    assert "| anna | 1 | 0 | 0 | 1 | 2 |" in shown
+    assert benchmark(["matrices", str(tmp_path / "nothing")]) == InputError.exit_code
 
 
 def start(
