@@ -194,10 +194,12 @@ class Impress(Countermeasure):
         start = _sized(picture)
         x = nn.Parameter((start + 0.02 * torch.randn(start.shape, generator=generator)).clamp(0, 1))
         optimiser, metric = torch.optim.Adam([x], lr=self.rate), lpips("alex")
+        distance = metric.from_original(start)
         for _ in range(self.steps):
             optimiser.zero_grad()
-            consistency = (_decode(pipe, _encode(pipe, x)).cpu() - x).pow(2).mean()
-            loss = consistency + self.weight * (metric(x, start) - self.slack).clamp_min(0).mean()
+            loss = (_decode(pipe, _encode(pipe, x)).cpu() - x).pow(2).mean()
+            if distance(x) > self.slack:  # within it the gradient is zero and not worth its cost
+                loss = loss + self.weight * (metric(x, start) - self.slack).clamp_min(0).mean()
             loss.backward()
             optimiser.step()
             with torch.no_grad():
