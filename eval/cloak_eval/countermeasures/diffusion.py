@@ -200,7 +200,7 @@ class Impress(Countermeasure):
             loss = (_decode(pipe, _encode(pipe, x)).cpu() - x).pow(2).mean()
             if distance(x) > self.slack:  # within it the gradient is zero and not worth its cost
                 loss = loss + self.weight * (metric(x, start) - self.slack).clamp_min(0).mean()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             with torch.no_grad():
                 x.clamp_(0, 1)
