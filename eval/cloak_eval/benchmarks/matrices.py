@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -162,7 +162,7 @@ def _sides(over: OverAttacks | None) -> str:
     return "" if over is None else f"{over.below} / {over.above}"
 
 
-def _lowest_of(some: Sequence[OverAttacks], which: Any, *, named: bool) -> str:
+def _lowest_of(some: Sequence[OverAttacks], which: Callable[[OverAttacks], bool], *, named: bool) -> str:
     chosen = [over for over in some if which(over)]
     if not chosen:
         return "not run"
