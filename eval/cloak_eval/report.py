@@ -143,8 +143,8 @@ def _measure_tables(report: Report) -> Iterator[tuple[str, list[list[str]]]]:
 
 
 def _over_line(over: OverAttacks) -> list[str]:
-    ends = [(row.shift, row.countermeasure) for row in (over.rows[0], over.rows[-1])]
-    shown = (text for shift, counter in ends for text in (points(shift) if shift else "", counter))
+    ends = (over.shifts[0], over.shifts[-1])
+    shown = (text for counter, shift in ends for text in (points(shift), counter))
     return [over.arm, str(over.met), *shown, str(over.below), str(over.above)]
 
 

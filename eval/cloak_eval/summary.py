@@ -69,26 +69,26 @@ class OverAttacks:
 
     Args:
         arm: method and strength.
-        rows: with a shift, the lowest first.
+        shifts: each after the name of the counter-attack, or "none"; the lowest first.
     """
 
     arm: str
-    rows: Sequence[Row]
+    shifts: Sequence[tuple[str, Interval]]
 
     @property
     def met(self) -> int:
         """How many counter-attacks."""
-        return len({row.countermeasure for row in self.rows} - {"none"})
+        return sum(counter != "none" for counter, _ in self.shifts)
 
     @property
     def below(self) -> int:
         """How many intervals of the shift lie below zero."""
-        return sum(row.shift is not None and row.shift.high < 0 for row in self.rows)
+        return sum(shift.high < 0 for _, shift in self.shifts)
 
     @property
     def above(self) -> int:
         """How many lie above."""
-        return sum(row.shift is not None and row.shift.low > 0 for row in self.rows)
+        return sum(shift.low > 0 for _, shift in self.shifts)
 
 
 @dataclass(frozen=True)
@@ -208,8 +208,8 @@ def over_attacks(report: Report) -> list[OverAttacks]:
     """Of each arm that met a counter-attack, controls first."""
     found = []
     for arm in arms_of(report):
-        rows = [(row.shift.value, row) for row in report.rows if row.arm == arm and row.shift]
-        over = OverAttacks(arm, [row for _, row in sorted(rows, key=lambda pair: pair[0])])
+        shifts = [(row.countermeasure, row.shift) for row in report.rows if row.arm == arm and row.shift]
+        over = OverAttacks(arm, sorted(shifts, key=lambda pair: pair[1].value))
         if over.met:
             found.append(over)
     return found

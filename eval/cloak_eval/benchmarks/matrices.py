@@ -18,22 +18,26 @@ __all__ = ["Tally", "add_parser", "experiment_table", "lowest_table", "run", "ta
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand `matrices`."""
     parser = subparsers.add_parser("matrices", help="print what is left of every method after every counter-attack")
-    parser.add_argument("folders", type=Path, nargs="+", help="of results, one for each experiment")
+    parser.add_argument("folders", type=Path, nargs="+", help="of results")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
     """Print three tables: what the mimics draw, the lowest change of every method, and counts by artist."""
-    found = {folder.name: [result for _, result in read_results([folder])] for folder in options.folders}
+    found: dict[str, list[CellResult]] = {}
+    for _, result in read_results(options.folders):
+        found.setdefault(result.experiment, []).append(result)
     reports = {name: build_report(results) for name, results in found.items()}
-    alone = {(name, artist): build_report(some) for name, results in found.items() for artist, some in _split(results)}
+    alone = {(name, artist): one for name, report in reports.items() for artist, one in _by_artist(report)}
     tables = [experiment_table(alone), lowest_table(reports), tally_table(alone)]
     sys.stdout.write("\n\n".join(tables) + "\n")
 
 
-def _split(results: Sequence[CellResult]) -> Iterator[tuple[str, list[CellResult]]]:
-    for artist in sorted({result.cell.artist for result in results}):
-        yield artist, [result for result in results if result.cell.artist == artist]
+def _by_artist(report: Report) -> Iterator[tuple[str, Report]]:
+    artists = sorted({result.cell.artist for result in report.results})
+    for artist in artists:
+        some = [result for result in report.results if result.cell.artist == artist]
+        yield artist, build_report(some) if len(artists) > 1 else report
 
 
 _Alone = dict[tuple[str, str], Report]  # by experiment and artist
@@ -141,7 +145,7 @@ def _is_noise(of: Row | OverAttacks) -> bool:
 
 
 def _is_method(of: Row | OverAttacks) -> bool:
-    return of.arm not in {CLEAN, *BOUND_NAMES.values()} and not _is_noise(of)
+    return of.arm != CLEAN and not _is_noise(of)
 
 
 def _given(rows: Sequence[Row]) -> str:
@@ -152,9 +156,9 @@ def _given(rows: Sequence[Row]) -> str:
 
 def _lowest(over: OverAttacks | None) -> str:
     """Change and attack."""
-    if over is None or (shift := over.rows[0].shift) is None:
+    if over is None:
         return "not run"
-    attack = over.rows[0].countermeasure
+    attack, shift = over.shifts[0]
     return f"{points(shift)}, {'no attack' if attack == 'none' else f'`{attack}`'}"
 
 
@@ -166,5 +170,5 @@ def _lowest_of(some: Sequence[OverAttacks], which: Callable[[OverAttacks], bool]
     chosen = [over for over in some if which(over)]
     if not chosen:
         return "not run"
-    lowest = min(chosen, key=lambda over: over.rows[0].shift.value if over.rows[0].shift else 0)
+    lowest = min(chosen, key=lambda over: over.shifts[0][1].value)
     return f"`{lowest.arm}` {_lowest(lowest)}" if named else _lowest(lowest)
